@@ -1,0 +1,1 @@
+"""Compose files -> what should exist -> done. Knows no kernel. Read stack.py first."""

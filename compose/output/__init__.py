@@ -1,0 +1,1 @@
+"""Events and values -> text. Nothing else prints. Read console.py first."""

@@ -1,0 +1,1 @@
+"""(Project, Observed) -> Plan. Pure, knows no engine. Read converge.py first."""

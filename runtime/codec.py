@@ -1,0 +1,119 @@
+"""Frozen dataclasses <-> JSON values: the one codec of messages, rows and state files.
+
+Fields at their default are left out and missing ones take it, so an older or newer process reads what it knows
+(n-1 is understood, DESIGN.md 4). Unknown keys are ignored for the same reason. Bytes become base64 text.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import functools
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> Any:
+    """A value that json.dumps takes. Raises TypeError for what has no form in JSON."""
+    kind = type(value)
+    if kind in (str, int, float, bool) or value is None:
+        return value
+    if kind is bytes:
+        return base64.b64encode(value).decode("ascii")
+    if kind in (tuple, list):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            name: encode(item)
+            for name, default in _defaults(kind)
+            if (item := getattr(value, name)) != default
+        }
+    raise TypeError(f"no JSON form for {kind.__name__}")
+
+
+def decode(kind: type[T], data: Any) -> T:
+    """The value of `kind` that `encode` made `data` from. Raises ValueError when the shape does not fit."""
+    try:
+        return typing.cast(T, _decoder(kind)(data))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {error!r}") from error
+
+
+def dumps(value: Any) -> str:
+    return json.dumps(encode(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def loads(kind: type[T], text: str | bytes) -> T:
+    return decode(kind, json.loads(text))
+
+
+_MISSING = object()
+
+
+@functools.cache
+def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+    def default(field: dataclasses.Field[Any]) -> Any:
+        if field.default_factory is not dataclasses.MISSING:
+            return field.default_factory()
+        return field.default if field.default is not dataclasses.MISSING else _MISSING
+
+    return tuple((field.name, default(field)) for field in dataclasses.fields(kind))
+
+
+@functools.cache
+def _decoder(kind: Any) -> Callable[[Any], Any]:
+    if hasattr(kind, "__supertype__"):
+        return _decoder(kind.__supertype__)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass_decoder(typing.cast(type, kind))
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        decode_inner = _decoder(inner)
+        return lambda data: None if data is None else decode_inner(data)
+    if origin is tuple:
+        return _tuple_decoder(arguments)
+    if origin in (dict, Mapping):
+        decode_value = _decoder(arguments[1])
+        return lambda data: {key: decode_value(value) for key, value in data.items()}
+    if kind is bytes:
+        return base64.b64decode
+    if kind in (str, int, bool):
+        return _checked(kind)
+    return float if kind is float else lambda data: data
+
+
+def _checked(kind: type) -> Callable[[Any], Any]:
+    def check(data: Any) -> Any:
+        if type(data) is not kind:
+            raise TypeError(f"{data!r} is no {kind.__name__}")
+        return data
+
+    return check
+
+
+def _tuple_decoder(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        decode_item = _decoder(arguments[0])
+        return lambda data: tuple(decode_item(item) for item in data)
+    decoders = [_decoder(argument) for argument in arguments]
+    return lambda data: tuple(one(item) for one, item in zip(decoders, data, strict=True))
+
+
+def _dataclass_decoder(kind: type) -> Callable[[Any], Any]:
+    decoders: dict[str, Callable[[Any], Any]] = {}
+
+    def decode_fields(data: Any) -> Any:
+        if not decoders:  # resolved at first use: a class may refer to one that is defined below it
+            hints = typing.get_type_hints(kind)
+            decoders.update((field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind))
+        return kind(**{key: decoders[key](value) for key, value in data.items() if key in decoders})
+
+    return decode_fields

@@ -1,0 +1,1 @@
+"""What a container is, and its life. Read lifecycle.py first."""

@@ -1,0 +1,62 @@
+"""Files and folders of our own: written whole or not at all, removed without following links.
+
+Each helper passes a fault point. Paths inside a container's root never come here: see openat.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from runtime.linux import faults
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
+    """Replace the file's content in one step. `durable` also survives a power cut (fsync of file and folder)."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with faults.point(f"write {path.parent.name}"):
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and creations in a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def ensure_directory(path: Path, *, mode: int = 0o700) -> None:
+    """Make the folder and its parents; the mode holds for the last one, whatever the umask."""
+    if path.is_dir():
+        return
+    with faults.point(f"mkdir {path.parent.name}"):
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(mode)
+
+
+def remove_file(path: Path) -> None:
+    """Remove it; one that is not there is removed already."""
+    with faults.point(f"unlink {path.parent.name}"):
+        path.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder with all below it, never through a symlink; one that is not there is removed already."""
+    with faults.point(f"rmtree {path.parent.name}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)

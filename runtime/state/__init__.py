@@ -1,0 +1,1 @@
+"""What exists, kept in one SQLite database per root. Read database.py first."""
