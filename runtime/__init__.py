@@ -1,1 +1,2 @@
-"""Images, containers, networks and volumes. Knows no Compose file. Read engine.py first: it is the one door."""
+"""Images, containers, networks and volumes. Knows no Compose file. Read engine.py first: it is the
+one door."""

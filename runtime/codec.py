@@ -1,7 +1,8 @@
 """Frozen dataclasses <-> JSON values: the one codec of messages, rows and state files.
 
-Fields at their default are left out and missing ones take it, so an older or newer process reads what it knows
-(n-1 is understood, DESIGN.md 4). Unknown keys are ignored for the same reason. Bytes become base64 text.
+Fields at their default are left out and missing ones take it, so an older or newer process reads
+what it knows (n-1 is understood, DESIGN.md 4). Unknown keys are ignored for the same reason. Bytes
+become base64 text.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ def encode(value: Any) -> Any:
 
 
 def decode(kind: type[T], data: Any) -> T:
-    """The value of `kind` that `encode` made `data` from. Raises ValueError when the shape does not fit."""
+    """The value of `kind` that `encode` made `data` from. Raises ValueError when the shape does not
+    fit."""
     try:
-        return typing.cast(T, _decoder(kind)(data))
+        return typing.cast(T, _decoder(typing.cast(Any, kind))(data))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a {getattr(kind, '__name__', kind)}: {error!r}") from error
 
@@ -58,7 +60,7 @@ _MISSING = object()
 
 
 @functools.cache
-def _defaults(kind: type) -> tuple[tuple[str, Any], ...]:
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
     def default(field: dataclasses.Field[Any]) -> Any:
         if field.default_factory is not dataclasses.MISSING:
             return field.default_factory()
@@ -113,7 +115,9 @@ def _dataclass_decoder(kind: type) -> Callable[[Any], Any]:
     def decode_fields(data: Any) -> Any:
         if not decoders:  # resolved at first use: a class may refer to one that is defined below it
             hints = typing.get_type_hints(kind)
-            decoders.update((field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind))
+            decoders.update(
+                (field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind)
+            )
         return kind(**{key: decoders[key](value) for key, value in data.items() if key in decoders})
 
     return decode_fields

@@ -1,7 +1,8 @@
 """What went wrong below `compose/`: what was tried, what the system answered, what to do.
 
-One class for what the kernel or a file refused, and one for each answer that a caller acts on. The stable codes
-of the messages (`E3xx` in the engine, `E4xx` in the kernel) stand where the error is raised.
+One class for what the kernel or a file refused, and one for each answer that a caller acts on. The
+stable codes of the messages (`E3xx` in the engine, `E4xx` in the kernel) stand where the error is
+raised.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from contextlib import contextmanager
 class RuntimeFault(Exception):
     """An operation of the engine failed.
 
-    `tried` is the operation with its object, `answered` the system's own words (an errno's name, a peer's message),
-    `hint` what the user can do. `str()` is the message alone; `compose/output/diagnostics.py` prints the rest.
+    `tried` is the operation with its object, `answered` the system's own words (an errno's name, a
+    peer's message), `hint` what the user can do. `str()` is the message alone;
+    `compose/output/diagnostics.py` prints the rest.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class PortTaken(RuntimeFault):
 
 
 class StartFailed(RuntimeFault):
-    """A container could not be started. `exit_code` is Docker's: 125 engine, 126 not executable, 127 not found."""
+    """A container could not be started. `exit_code` is Docker's: 125 engine, 126 not executable,
+    127 not found."""
 
 
 class Unreachable(RuntimeFault):

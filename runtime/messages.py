@@ -2,11 +2,11 @@
 
     CLI  <-- control.sock -->  supervisor  <-- socketpair -->  keeper  <-- socketpair -->  init
 
-A frame is a 4-byte big-endian length, a byte that counts descriptors, and JSON `{"v":1,"id":N,"m":NAME,"b":{...}}`.
-`id` ties a reply to its request (0: nobody asked). Descriptors ride on the frame's first byte by SCM_RIGHTS, at most
-`MAX_DESCRIPTORS` a frame (the kernel takes 253). A reader ignores fields it does not know and takes defaults for
-missing ones, so neighbouring versions understand each other (R41).
-Standard library only: the keeper imports this.
+A frame is a 4-byte big-endian length, a byte that counts descriptors, and JSON
+`{"v":1,"id":N,"m":NAME,"b":{...}}`. `id` ties a reply to its request (0: nobody asked). Descriptors
+ride on the frame's first byte by SCM_RIGHTS, at most `MAX_DESCRIPTORS` a frame (the kernel takes
+253). A reader ignores fields it does not know and takes defaults for missing ones, so neighbouring
+versions understand each other (R41). Standard library only: the keeper imports this.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ class ProtocolError(Exception):
     """What arrived is no frame of ours, or the peer is gone in the middle of one."""
 
 
-# ---- CLI -> supervisor ---------------------------------------------------------------------------------------
+# --- CLI -> supervisor
+# ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """First on every connection; the answer is Welcome. EOF before it: the keeper is just ending, connect anew."""
+    """First on every connection; the answer is Welcome. EOF before it: the keeper is just ending,
+    connect anew."""
 
     version: int = VERSION
 
@@ -71,8 +73,9 @@ class Failure:
 class StartContainer:
     """Answered by ContainerStarted when the user's program has been executed (its exec succeeded).
 
-    With `handed_stdio` three descriptors come along and become the process's stdin, stdout and stderr without a
-    copy; with `tty` in the container's options and `handed_stdio`, none come and the answer carries the pty master.
+    With `handed_stdio` three descriptors come along and become the process's stdin, stdout and
+    stderr without a copy; with `tty` in the container's options and `handed_stdio`, none come and
+    the answer carries the pty master.
     """
 
     container_id: str
@@ -83,7 +86,7 @@ class StartContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStarted:
-    state: RunState = RunState()
+    state: RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ class StopContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStopped:
-    state: RunState = RunState()
+    state: RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,8 @@ class UnpauseContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveContainer:
-    """Stops (kills) it first when `force`; removes row, files and kernel objects. Anonymous volumes when asked."""
+    """Stops (kills) it first when `force`; removes row, files and kernel objects. Anonymous volumes
+    when asked."""
 
     container_id: str
     force: bool = False
@@ -135,7 +139,8 @@ class RemoveNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecInContainer:
-    """Answered by ExecStarted, later by ExecEnded. Carries three descriptors, none with `tty` or `detach`."""
+    """Answered by ExecStarted, later by ExecEnded. Carries three descriptors, none with `tty` or
+    `detach`."""
 
     container_id: str
     options: ExecOptions
@@ -171,7 +176,8 @@ class Attached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchEvents:
-    """Answered by Done at once (from here on nothing is missed), then by Happened under the same id, until EOF."""
+    """Answered by Done at once (from here on nothing is missed), then by Happened under the same
+    id, until EOF."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,12 +195,14 @@ class TakeLease:
     volumes: bool = True
 
 
-# ---- supervisor <-> keeper -----------------------------------------------------------------------------------
+# --- supervisor <-> keeper
+# -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupPlan:
-    """Where a container's processes go. The folders exist and their limits are set before this is sent."""
+    """Where a container's processes go. The folders exist and their limits are set before this is
+    sent."""
 
     unified: str = ""
     """Absolute folder in the v2 (or hybrid v2) tree; empty where there is none."""
@@ -204,7 +212,8 @@ class CgroupPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootFilesystem:
-    """The root, mounted by the init in its own mount namespace: nothing ever shows in the host's mount table."""
+    """The root, mounted by the init in its own mount namespace: nothing ever shows in the host's
+    mount table."""
 
     lowers: tuple[str, ...] = ()
     """Overlay lowers, topmost first. Without `upper`: a single folder, bound."""
@@ -212,7 +221,8 @@ class RootFilesystem:
     work: str = ""
     volatile: bool = False
     inner_binds: tuple[tuple[str, str], ...] = ()
-    """(host path, path inside): file systems below the lower that overlay does not cross; bound read-only."""
+    """(host path, path inside): file systems below the lower that overlay does not cross; bound
+    read-only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,11 +238,13 @@ class LaunchRequest:
     seccomp_program: bytes = b""
     """Assembled cBPF; empty: none."""
     joined_namespaces: Mapping[str, int] = field(default_factory=dict)
-    """type (as in the spec: network, ipc, pid, uts) -> pid of the container whose namespace is joined."""
+    """type (as in the spec: network, ipc, pid, uts) -> pid of the container whose namespace is
+    joined."""
     uid_mappings: tuple[tuple[int, int, int], ...] = ()
     gid_mappings: tuple[tuple[int, int, int], ...] = ()
     resolver: bool = False
-    """Open UDP and TCP sockets for the resolver inside the network namespace and hand them out with Ready."""
+    """Open UDP and TCP sockets for the resolver inside the network namespace and hand them out with
+    Ready."""
     stdio: str = "pipes"
     """pipes (keeper makes them), handed (three descriptors come along), tty."""
     open_stdin: bool = False
@@ -252,13 +264,15 @@ class Forked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configure:
-    """The network is attached; what the init itself has to send on a netlink socket in its namespace, in order."""
+    """The network is attached; what the init itself has to send on a netlink socket in its
+    namespace, in order."""
 
     container_id: str
     route_batches: tuple[bytes, ...] = ()
     """NETLINK_ROUTE requests, each one or more nlmsghdr with NLM_F_ACK on the last."""
     netfilter_batches: tuple[bytes, ...] = ()
-    """NETLINK_NETFILTER batches (the DNS redirect). The placeholders for ports: see init/network.py."""
+    """NETLINK_NETFILTER batches (the DNS redirect). The placeholders for ports: see
+    init/network.py."""
     network_sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -266,7 +280,8 @@ class Configure:
 class Running:
     """Second reply to LaunchRequest: the user's program was executed.
 
-    `descriptors` names what comes along, in order: stdout, stderr, stdin, pty, resolver-udp, resolver-tcp.
+    `descriptors` names what comes along, in order: stdout, stderr, stdin, pty, resolver-udp,
+    resolver-tcp.
     """
 
     container_id: str
@@ -275,7 +290,8 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchFailed:
-    """Instead of Forked or Running. `exit_code` 125, 126 or 127; `step` is the sequence's (`L22 bind_rootfs`)."""
+    """Instead of Forked or Running. `exit_code` 125, 126 or 127; `step` is the sequence's (`L22
+    bind_rootfs`)."""
 
     container_id: str
     step: str = ""
@@ -310,7 +326,8 @@ class Exited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecRequest:
-    """A further process in a container. `process` is the OCI process object. Carries stdio unless `tty`."""
+    """A further process in a container. `process` is the OCI process object. Carries stdio unless
+    `tty`."""
 
     exec_id: str
     container_id: str
@@ -349,7 +366,8 @@ class ExecExited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Keep the descriptors that come along under these names until Release: they outlive the supervisor."""
+    """Keep the descriptors that come along under these names until Release: they outlive the
+    supervisor."""
 
     owner: str
     """A container id, or `project`."""
@@ -376,16 +394,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndIfIdle:
-    """The supervisor has nothing to do. Refused (Failure) while a client queues or a container runs; else the keeper
-    removes the socket under its lock and ends both."""
+    """The supervisor has nothing to do. Refused (Failure) while a client queues or a container
+    runs; else the keeper removes the socket under its lock and ends both."""
 
 
-# ---- keeper <-> init -----------------------------------------------------------------------------------------
+# --- keeper <-> init
+# -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """From the init: all but the last steps are done. `descriptors` as in Running; the answer is Run."""
+    """From the init: all but the last steps are done. `descriptors` as in Running; the answer is
+    Run."""
 
     descriptors: tuple[str, ...] = ()
 
@@ -405,7 +425,7 @@ class StepFailed:
     exit_code: int = 125
 
 
-# ---- frames --------------------------------------------------------------------------------------------------
+# --- frames
 
 
 def pack(message: Any, request_id: int = 0, *, descriptors: int = 0) -> bytes:
@@ -420,7 +440,9 @@ def pack(message: Any, request_id: int = 0, *, descriptors: int = 0) -> bytes:
     return _HEADER.pack(len(body), descriptors) + body
 
 
-def send(connection: socket.socket, message: Any, request_id: int = 0, descriptors: Sequence[int] = ()) -> None:
+def send(
+    connection: socket.socket, message: Any, request_id: int = 0, descriptors: Sequence[int] = ()
+) -> None:
     """Send one frame, blocking. The caller keeps (and closes) its descriptors."""
     frame = pack(message, request_id, descriptors=len(descriptors))
     sent = 0
@@ -432,13 +454,17 @@ def send(connection: socket.socket, message: Any, request_id: int = 0, descripto
 
 @dataclass(slots=True)
 class Frames:
-    """Bytes in, messages out; one per connection. Holds descriptors until the frame they belong to is whole."""
+    """Bytes in, messages out; one per connection. Holds descriptors until the frame they belong to
+    is whole."""
 
     _buffer: bytearray = field(default_factory=bytearray)
     _descriptors: list[int] = field(default_factory=list)
 
-    def feed(self, data: bytes, descriptors: Sequence[int] = ()) -> list[tuple[Any, int, list[int]]]:
-        """(message, request id, descriptors) for each frame that is now whole. Raises ProtocolError."""
+    def feed(
+        self, data: bytes, descriptors: Sequence[int] = ()
+    ) -> list[tuple[Any, int, list[int]]]:
+        """(message, request id, descriptors) for each frame that is now whole. Raises
+        ProtocolError."""
         self._buffer += data
         self._descriptors += descriptors
         whole = []
@@ -472,9 +498,12 @@ def unpack(body: bytes) -> tuple[Any, int]:
 
 
 def receive(connection: socket.socket, frames: Frames) -> list[tuple[Any, int, list[int]]]:
-    """Whatever one recvmsg brings. An empty list is an unfinished frame; raises EOFError at the end."""
+    """Whatever one recvmsg brings. An empty list is an unfinished frame; raises EOFError at the
+    end."""
     data, ancillary, _flags, _address = connection.recvmsg(
-        1 << 18, socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize), socket.MSG_CMSG_CLOEXEC
+        1 << 18,
+        socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize),
+        socket.MSG_CMSG_CLOEXEC,
     )
     descriptors: list[int] = []
     for level, kind, payload in ancillary:

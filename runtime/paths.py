@@ -1,7 +1,9 @@
-"""Where state, sockets and lock files live. Pure: nothing here touches the disk but `ensure_directories`.
+"""Where state, sockets and lock files live. Pure: nothing here touches the disk but
+`ensure_directories`.
 
-Two roots: `data` survives a reboot (images, volumes, the database), `run` does not (sockets, exit records, run
-state). `PYCOMPOSE_ROOT` moves both. Kernel names carry `root_hash`, so two roots never meet. Source: DESIGN.md 5.
+Two roots: `data` survives a reboot (images, volumes, the database), `run` does not (sockets, exit
+records, run state). `PYCOMPOSE_ROOT` moves both. Kernel names carry `root_hash`, so two roots never
+meet. Source: DESIGN.md 5.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ class ProjectPaths(NamedTuple):
 
     @property
     def processes(self) -> Path:
-        """`CONTAINER-GENERATION.json`: a ProcessRecord; the keeper writes it before "run" and again at the exit."""
+        """`CONTAINER-GENERATION.json`: a ProcessRecord; the keeper writes it before "run" and again
+        at the exit."""
         return self.run / "processes"
 
     @property
@@ -85,7 +88,8 @@ class Paths(NamedTuple):
         return self.run / "projects"
 
     def container(self, container_id: str) -> Path:
-        """upper/, work/, files/ (hosts, resolv.conf, hostname, secrets, configs) and logs/ of a container."""
+        """upper/, work/, files/ (hosts, resolv.conf, hostname, secrets, configs) and logs/ of a
+        container."""
         return self.containers / container_id
 
     def project(self, project_id: str) -> ProjectPaths:
@@ -106,7 +110,8 @@ def find_paths(environment: Mapping[str, str]) -> Paths:
 
 
 def ensure_directories(paths: Paths) -> None:
-    """Make both roots. V22: 0700, so that no user of the host can traverse to a setuid file in an upper."""
+    """Make both roots. V22: 0700, so that no user of the host can traverse to a setuid file in an
+    upper."""
     for folder in (paths.data, paths.run):
         folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         folder.chmod(0o700)

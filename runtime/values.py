@@ -1,8 +1,9 @@
 """The plain data that crosses the engine's door: what to create, what exists, what happened.
 
-Standard library only, frozen, no behaviour beyond small questions. `compose/` builds the options and reads the
-records; `runtime/` does the reverse. Every class survives `codec.encode`/`decode`, as rows and messages need it.
-Sizes are bytes, times are seconds; wall clock times are seconds since the epoch.
+Standard library only, frozen, no behaviour beyond small questions. `compose/` builds the options
+and reads the records; `runtime/` does the reverse. Every class survives `codec.encode`/`decode`, as
+rows and messages need it. Sizes are bytes, times are seconds; wall clock times are seconds since
+the epoch.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Seconds = NewType("Seconds", float)
 Bytes = NewType("Bytes", int)
 
 
-# ---- projects ------------------------------------------------------------------------------------------------
+# --- projects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +35,16 @@ class ProjectRecord:
     created_at: float = 0.0
 
 
-# ---- containers: what is asked for ---------------------------------------------------------------------------
+# --- containers: what is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """One mount in a container.
 
-    `type` is bind, volume, tmpfs or image. `source` is an absolute host path (bind), a volume's full name (volume;
-    empty: anonymous, the engine makes one and records it), an image reference (image).
+    `type` is bind, volume, tmpfs or image. `source` is an absolute host path (bind), a volume's
+    full name (volume; empty: anonymous, the engine makes one and records it), an image reference
+    (image).
     """
 
     type: str
@@ -52,7 +54,8 @@ class Mount:
     propagation: str = ""
     """bind: [r]private, [r]shared, [r]slave; empty is rprivate."""
     recursive: str = ""
-    """bind: enabled, disabled, writable, readonly; empty is enabled, and read-only mounts recursively so."""
+    """bind: enabled, disabled, writable, readonly; empty is enabled, and read-only mounts
+    recursively so."""
     create_host_path: bool = False
     nocopy: bool = False
     subpath: str = ""
@@ -68,7 +71,8 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMount:
-    """A secret or config: one read-only file. Exactly one of `source` (host path) and `content` is given."""
+    """A secret or config: one read-only file. Exactly one of `source` (host path) and `content` is
+    given."""
 
     target: str
     source: str = ""
@@ -82,7 +86,8 @@ class FileMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortBinding:
-    """One container port, published. `host_port` 0: the engine picks one; `host_port_end`: picks from the range."""
+    """One container port, published. `host_port` 0: the engine picks one; `host_port_end`: picks
+    from the range."""
 
     container_port: int
     protocol: str = "tcp"
@@ -114,7 +119,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthOptions:
-    """None in a field: the image's value, else Docker's default (D62). `test` [] or ["NONE"]: no probe."""
+    """None in a field: the image's value, else Docker's default (D62). `test` [] or ["NONE"]: no
+    probe."""
 
     test: tuple[str, ...] | None = None
     interval: float | None = None
@@ -126,7 +132,8 @@ class HealthOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:
-    """`name` is no, always, on-failure or unless-stopped. `max_retries` 0: no limit. `delay`: deploy's, else D60."""
+    """`name` is no, always, on-failure or unless-stopped. `max_retries` 0: no limit. `delay`:
+    deploy's, else D60."""
 
     name: str = "no"
     max_retries: int = 0
@@ -136,7 +143,8 @@ class RestartPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """`driver` native (ours, the default), json-file, local or none; `options` as Docker names them."""
+    """`driver` native (ours, the default), json-file, local or none; `options` as Docker names
+    them."""
 
     driver: str = "native"
     options: Mapping[str, str] = field(default_factory=dict)
@@ -181,10 +189,12 @@ class BlkioOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerOptions:
-    """Everything that a container is made from, in Compose's words; what the image says comes in below it.
+    """Everything that a container is made from, in Compose's words; what the image says comes in
+    below it.
 
-    None means "not said": the image's value or Docker's default holds. Namespace attributes are `host`,
-    `private`, `shareable`, `none` or `container:ID` (the caller has turned `service:NAME` into an id).
+    None means "not said": the image's value or Docker's default holds. Namespace attributes are
+    `host`, `private`, `shareable`, `none` or `container:ID` (the caller has turned `service:NAME`
+    into an id).
     """
 
     # identity
@@ -284,7 +294,7 @@ class ContainerOptions:
     logging: LogOptions = LogOptions()
 
 
-# ---- containers: what exists ---------------------------------------------------------------------------------
+# --- containers: what exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -397,7 +407,7 @@ class ContainerRecord:
         return self.state.status in ("running", "paused")
 
 
-# ---- networks, volumes, images -------------------------------------------------------------------------------
+# --- networks, volumes, images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -481,12 +491,13 @@ class ImageRecord:
     config: ImageConfig = ImageConfig()
 
 
-# ---- what happens --------------------------------------------------------------------------------------------
+# --- what happens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to an object (D80). Never carries a value of environment, labels or secrets."""
+    """Something that happened to an object (D80). Never carries a value of environment, labels or
+    secrets."""
 
     time: float
     type: str
@@ -501,7 +512,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One line of output. `text` is bytes without the newline; `time` None when no stamp was asked for."""
+    """One line of output. `text` is bytes without the newline; `time` None when no stamp was asked
+    for."""
 
     container: ContainerId
     stream: str

@@ -1,12 +1,15 @@
-"""Fault points: every mutating call of ours passes one, so that a test can stop before and after each (R03).
+"""Fault points: every mutating call of ours passes one, so that a test can stop before and after
+each (R03).
 
-A seam (kernel call, netlink request, database commit, file helper) wraps its side effect in `point(NAME)`. Without
-`PYCOMPOSE_FAULT` that costs one comparison. With it:
+A seam (kernel call, netlink request, database commit, file helper) wraps its side effect in
+`point(NAME)`. Without `PYCOMPOSE_FAULT` that costs one comparison. With it:
 
-    PYCOMPOSE_FAULT=PROCESS/NAME/before:kill        PROCESS is cli, supervisor, keeper or init; * is any
-    PYCOMPOSE_FAULT=PROCESS/NAME/after#3:enospc     the third time; actions: kill raise enospc sleep
+    PYCOMPOSE_FAULT=PROCESS/NAME/before:kill        PROCESS is cli, supervisor, keeper or init; * is
+    any PYCOMPOSE_FAULT=PROCESS/NAME/after#3:enospc     the third time; actions: kill raise enospc
+    sleep
 
-`PYCOMPOSE_FAULT_TRACE=FILE` appends `PROCESS NAME` for every point passed: the list that a sweep goes through.
+`PYCOMPOSE_FAULT_TRACE=FILE` appends `PROCESS NAME` for every point passed: the list that a sweep
+goes through.
 """
 
 from __future__ import annotations
@@ -14,10 +17,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 _NOTHING = nullcontext()
 _process = "cli"
@@ -37,13 +38,15 @@ def configure(process: str, environment: dict[str, str] | None = None) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The variables to pass on to a process of ours, which otherwise starts with a clean environment."""
+    """The variables to pass on to a process of ours, which otherwise starts with a clean
+    environment."""
     pairs = {"PYCOMPOSE_FAULT": _plan, "PYCOMPOSE_FAULT_TRACE": _trace}
     return {key: value for key, value in pairs.items() if value}
 
 
 def point(name: str) -> AbstractContextManager[None]:
-    """Around one side effect. `name` is stable and says what is done: `mount overlay`, `commit create_container`."""
+    """Around one side effect. `name` is stable and says what is done: `mount overlay`, `commit
+    create_container`."""
     return _armed(name) if _plan or _trace else _NOTHING
 
 
@@ -71,7 +74,7 @@ def _act(moment: str) -> None:
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "sleep":
-        time.sleep(3600)
+        signal.pause()
     elif action == "enospc":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), moment)
     else:

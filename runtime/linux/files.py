@@ -13,7 +13,8 @@ from runtime.linux import faults
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
-    """Replace the file's content in one step. `durable` also survives a power cut (fsync of file and folder)."""
+    """Replace the file's content in one step. `durable` also survives a power cut (fsync of file
+    and folder)."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with faults.point(f"write {path.parent.name}"):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -56,7 +57,8 @@ def remove_file(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder with all below it, never through a symlink; one that is not there is removed already."""
+    """Remove a folder with all below it, never through a symlink; one that is not there is removed
+    already."""
     with faults.point(f"rmtree {path.parent.name}"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

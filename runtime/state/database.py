@@ -1,0 +1,486 @@
+"""What exists, as rows: one SQLite database per root, changed in short transactions.
+
+Intention first, kernel second, fact third (DESIGN.md 5): a container's row stands as `creating`
+before its folder is made and as `removing` before it goes, so that recovery.py can finish either.
+Any process of ours opens it; WAL lets readers go on beside the one writer. Leaves kernel objects to
+lifecycle.py and run state to run_states.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runtime import codec
+from runtime.errors import AlreadyExists, RuntimeFault
+from runtime.linux import faults
+from runtime.paths import Paths
+from runtime.values import (
+    ContainerId,
+    ContainerOptions,
+    ContainerRecord,
+    Event,
+    ImageConfig,
+    NetworkId,
+    NetworkOptions,
+    NetworkRecord,
+    ProjectId,
+    ProjectRecord,
+    VolumeOptions,
+    VolumeRecord,
+)
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 20.0
+KEPT_EVENTS = 2000
+_SCHEMAS = (
+    Path(__file__).with_name("schema.sql"),
+    Path(__file__).parent.parent / "images" / "schema.sql",
+)
+
+
+class EndpointRow(NamedTuple):
+    """An address that a container has on a network."""
+
+    network_id: str
+    container_id: str
+    ipv4: str = ""
+    ipv6: str = ""
+    mac: str = ""
+    link: str = ""
+    names: tuple[str, ...] = ()
+
+
+class Database:
+    """The rows of one root. Open per process; not shared between threads."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    @classmethod
+    def open(cls, paths: Paths) -> Database:
+        """Open, and make it when it is not there. Raises RuntimeFault when it cannot be read
+        (R28)."""
+        database = cls._connect(paths.database)
+        version = database._ask("PRAGMA user_version")[0][0]
+        if version < SCHEMA_VERSION:
+            database._create()
+        elif version > SCHEMA_VERSION:
+            raise RuntimeFault(
+                f"{paths.database} was written by a newer pycompose (schema {version})",
+                code="E302",
+                tried="open the state database",
+                answered=f"this version knows schema {SCHEMA_VERSION}",
+                hint="use the newer pycompose, or another PYCOMPOSE_ROOT",
+            )
+        return database
+
+    @classmethod
+    def open_to_read(cls, paths: Paths) -> Database | None:
+        """The same for commands that change nothing; None when nothing was ever made here."""
+        return cls.open(paths) if paths.database.exists() else None
+
+    @classmethod
+    def _connect(cls, path: Path) -> Database:
+        try:
+            connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            database = cls(connection, path)
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            return database
+        except sqlite3.Error as error:
+            raise _unreadable(path, error) from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _create(self) -> None:
+        with self.transaction("schema"):
+            if self._ask("PRAGMA user_version")[0][0] >= SCHEMA_VERSION:
+                return  # somebody else was first
+            for schema in _SCHEMAS:
+                for statement in _statements(schema):
+                    self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self, name: str, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One short write. `durable` waits for the disk: for what must survive a power cut."""
+        try:
+            if durable:
+                self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                with faults.point(f"commit {name}"):
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise _unreadable(self._path, error) from error
+        finally:
+            if durable:
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+
+    def _ask(self, query: str, *values: Any) -> list[Any]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unreadable(self._path, error) from error
+
+    # --- projects
+
+    def projects(self) -> tuple[ProjectRecord, ...]:
+        rows = self._ask("SELECT id, name, folder, files, created_at FROM project ORDER BY name")
+        return tuple(
+            ProjectRecord(
+                id=ProjectId(row[0]),
+                name=row[1],
+                folder=row[2],
+                files=tuple(json.loads(row[3])),
+                created_at=row[4],
+            )
+            for row in rows
+        )
+
+    def find_project(self, name: str) -> ProjectRecord | None:
+        return next((project for project in self.projects() if project.name == name), None)
+
+    def ensure_project(
+        self, name: str, *, new_id: str, folder: str, files: tuple[str, ...]
+    ) -> ProjectRecord:
+        """The project's row; made with `new_id` when there is none. An existing one keeps folder
+        and files."""
+        if (found := self.find_project(name)) is not None:
+            return found
+        with self.transaction("project", durable=True) as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO project VALUES (?,?,?,?,?)",
+                (new_id, name, folder, json.dumps(files), time.time()),
+            )
+        found = self.find_project(name)
+        assert found is not None
+        return found
+
+    def move_project(self, project_id: str, *, folder: str, files: tuple[str, ...]) -> None:
+        with self.transaction("project") as connection:
+            connection.execute(
+                "UPDATE project SET folder=?, files=? WHERE id=?",
+                (folder, json.dumps(files), project_id),
+            )
+
+    def forget_project(self, project_id: str) -> bool:
+        """Remove the row once nothing is left that needs it. False while something is."""
+        with self.transaction("forget project") as connection:
+            for table in ("container", "network", "volume"):
+                query = f"SELECT 1 FROM {table} WHERE project_id=? LIMIT 1"
+                if connection.execute(query, (project_id,)).fetchone():
+                    return False
+            connection.execute("DELETE FROM event WHERE project_id=?", (project_id,))
+            connection.execute("DELETE FROM project WHERE id=?", (project_id,))
+        return True
+
+    # --- containers
+
+    def containers(self, project_id: str | None = None) -> tuple[ContainerRecord, ...]:
+        """Rows whose files stand, ordered by name; the state in them is the default one."""
+        where, values = ("AND project_id=?", (project_id,)) if project_id is not None else ("", ())
+        return tuple(
+            _container(row)
+            for row in self._ask(
+                f"{_CONTAINERS} WHERE phase='there' {where} ORDER BY name", *values
+            )
+        )
+
+    def find_container(self, id_or_name: str) -> ContainerRecord | None:
+        """By name, by id, or by three digits or more that begin one container's id alone."""
+        rows = self._ask(
+            f"{_CONTAINERS} WHERE phase='there'"
+            " AND (name=?1 OR id=?1 OR (length(?1)>=3 AND id GLOB ?1||'*')) LIMIT 2",
+            id_or_name,
+        )
+        exact = [row for row in rows if id_or_name in (row[0], row[2])] or rows
+        return _container(exact[0]) if len(exact) == 1 else None
+
+    def add_container(
+        self, record: ContainerRecord, volumes: Iterable[str], *, phase: str = "creating"
+    ) -> None:
+        """The intention. Raises AlreadyExists when the name is taken."""
+        options = record.options
+        try:
+            with self.transaction("create container") as connection:
+                connection.execute(
+                    "INSERT INTO container VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                    (
+                        record.id,
+                        record.project_id,
+                        options.name,
+                        options.service,
+                        codec.dumps(options),
+                        codec.dumps(record.image),
+                        record.image_id,
+                        json.dumps(dict(record.anonymous_volumes)),
+                        record.desired,
+                        record.created_at,
+                        phase,
+                    ),
+                )
+                connection.executemany(
+                    "INSERT OR IGNORE INTO volume_use VALUES (?,?)",
+                    [(name, record.id) for name in volumes],
+                )
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExists(
+                f'container name "{options.name}" is already in use',
+                code="E310",
+                tried=f"create container {options.name}",
+                answered=str(error),
+                hint="remove it with `pycompose rm`, or choose another `container_name`",
+            ) from error
+
+    def set_phase(self, container_id: str, phase: str) -> None:
+        """creating -> there -> removing."""
+        self._update_container(container_id, "phase", phase)
+
+    def set_desired(self, container_id: str, desired: str) -> None:
+        """What restart policies and `boot` go by."""
+        self._update_container(container_id, "desired", desired)
+
+    def _update_container(self, container_id: str, column: str, value: str) -> None:
+        with self.transaction(column) as connection:
+            connection.execute(f"UPDATE container SET {column}=? WHERE id=?", (value, container_id))
+
+    def rename_container(self, container_id: str, options: ContainerOptions) -> None:
+        with self.transaction("rename container") as connection:
+            connection.execute(
+                "UPDATE container SET name=?, options=? WHERE id=?",
+                (options.name, codec.dumps(options), container_id),
+            )
+
+    def delete_container(self, container_id: str) -> None:
+        with self.transaction("delete container") as connection:
+            connection.execute("DELETE FROM container WHERE id=?", (container_id,))
+
+    def unfinished_containers(self, project_id: str) -> tuple[tuple[str, str], ...]:
+        """(id, phase) of rows that a killed command left between two phases."""
+        rows = self._ask(
+            "SELECT id, phase FROM container WHERE project_id=? AND phase!='there'", project_id
+        )
+        return tuple((row[0], row[1]) for row in rows)
+
+    # --- networks
+
+    def networks(self, project_id: str | None = None) -> tuple[NetworkRecord, ...]:
+        where, values = (
+            ("WHERE project_id=?", (project_id,)) if project_id is not None else ("", ())
+        )
+        return tuple(
+            _network(row) for row in self._ask(f"{_NETWORKS} {where} ORDER BY name", *values)
+        )
+
+    def find_network(self, name_or_id: str) -> NetworkRecord | None:
+        rows = self._ask(f"{_NETWORKS} WHERE name=?1 OR id=?1", name_or_id)
+        return _network(rows[0]) if rows else None
+
+    def add_network(self, record: NetworkRecord) -> None:
+        """Raises AlreadyExists when the name is taken."""
+        try:
+            with self.transaction("create network", durable=True) as connection:
+                connection.execute(
+                    "INSERT INTO network VALUES (?,?,?,?,?,?,?,?,?,?)",
+                    (
+                        record.id,
+                        record.project_id,
+                        record.name,
+                        codec.dumps(record.options),
+                        record.bridge,
+                        record.subnet,
+                        record.gateway,
+                        record.subnet_ipv6,
+                        record.gateway_ipv6,
+                        record.created_at,
+                    ),
+                )
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExists(
+                f"network with name {record.name} already exists", code="E311", answered=str(error)
+            ) from error
+
+    def delete_network(self, network_id: str) -> bool:
+        """False, and nothing done, while an endpoint is on it."""
+        with self.transaction("delete network") as connection:
+            query = "SELECT 1 FROM endpoint WHERE network_id=? LIMIT 1"
+            if connection.execute(query, (network_id,)).fetchone():
+                return False
+            connection.execute("DELETE FROM network WHERE id=?", (network_id,))
+        return True
+
+    # --- endpoints
+
+    def endpoints(self, *, network_id: str = "", container_id: str = "") -> tuple[EndpointRow, ...]:
+        column, value = ("network_id", network_id) if network_id else ("container_id", container_id)
+        rows = self._ask(f"SELECT {_ENDPOINT} FROM endpoint WHERE {column}=?", value)
+        return tuple(EndpointRow(*row[:6], names=tuple(json.loads(row[6]))) for row in rows)
+
+    def put_endpoints(self, rows: Iterable[EndpointRow]) -> None:
+        """Give addresses, or change what is known of them. Raises sqlite3.IntegrityError for a
+        taken address."""
+        with self.transaction("endpoints") as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO endpoint ({_ENDPOINT}) VALUES (?,?,?,?,?,?,?)",
+                [(*row[:6], json.dumps(row.names)) for row in rows],
+            )
+
+    # --- volumes
+
+    def volumes(self, project_id: str | None = None) -> tuple[VolumeRecord, ...]:
+        where, values = (
+            ("WHERE project_id=?", (project_id,)) if project_id is not None else ("", ())
+        )
+        return tuple(
+            _volume(row) for row in self._ask(f"{_VOLUMES} {where} ORDER BY name", *values)
+        )
+
+    def find_volume(self, name: str) -> VolumeRecord | None:
+        rows = self._ask(f"{_VOLUMES} WHERE name=?", name)
+        return _volume(rows[0]) if rows else None
+
+    def add_volume(self, record: VolumeRecord) -> None:
+        """The intention: the folder is made after it. Raises AlreadyExists."""
+        try:
+            with self.transaction("create volume", durable=True) as connection:
+                connection.execute(
+                    "INSERT INTO volume VALUES (?,?,?,?,?)",
+                    (
+                        record.name,
+                        record.project_id,
+                        codec.dumps(record.options),
+                        record.path,
+                        record.created_at,
+                    ),
+                )
+        except sqlite3.IntegrityError as error:
+            raise AlreadyExists(
+                f"volume with name {record.name} already exists", code="E312", answered=str(error)
+            ) from error
+
+    def volume_users(self, name: str) -> tuple[str, ...]:
+        """Names of the containers that mount it."""
+        query = (
+            "SELECT c.name FROM volume_use u JOIN container c ON c.id=u.container_id"
+            " WHERE u.volume=?"
+        )
+        return tuple(row[0] for row in self._ask(query, name))
+
+    def delete_volume(self, name: str) -> bool:
+        """False, and nothing done, while a container mounts it."""
+        with self.transaction("delete volume", durable=True) as connection:
+            query = "SELECT 1 FROM volume_use WHERE volume=? LIMIT 1"
+            if connection.execute(query, (name,)).fetchone():
+                return False
+            connection.execute("DELETE FROM volume WHERE name=?", (name,))
+        return True
+
+    # --- events
+
+    def add_event(self, event: Event) -> None:
+        with self.transaction("event") as connection:
+            cursor = connection.execute(
+                "INSERT INTO event (time, project_id, body) VALUES (?,?,?)",
+                (event.time, event.project_id, codec.dumps(event)),
+            )
+            connection.execute(
+                "DELETE FROM event WHERE project_id=? AND number<=?",
+                (event.project_id, (cursor.lastrowid or 0) - KEPT_EVENTS),
+            )
+
+    def events(self, project_id: str, *, since: float, until: float) -> tuple[Event, ...]:
+        rows = self._ask(
+            "SELECT body FROM event WHERE project_id=? AND time>=? AND time<=? ORDER BY number",
+            project_id,
+            since,
+            until,
+        )
+        return tuple(codec.loads(Event, row[0]) for row in rows)
+
+
+_CONTAINERS = (
+    "SELECT id, project_id, name, options, image, image_id, anonymous_volumes, desired, created_at"
+    " FROM container"
+)
+_NETWORKS = (
+    "SELECT id, options, project_id, bridge, subnet, gateway, subnet_ipv6, gateway_ipv6, created_at"
+    " FROM network"
+)
+_VOLUMES = "SELECT options, project_id, path, created_at FROM volume"
+_ENDPOINT = "network_id, container_id, ipv4, ipv6, mac, link, names"
+
+
+def _container(row: Any) -> ContainerRecord:
+    volumes: Mapping[str, str] = json.loads(row[6])
+    return ContainerRecord(
+        id=ContainerId(row[0]),
+        project_id=ProjectId(row[1]),
+        options=codec.loads(ContainerOptions, row[3]),
+        image=codec.loads(ImageConfig, row[4]),
+        image_id=row[5],
+        anonymous_volumes=volumes,
+        desired=row[7],
+        created_at=row[8],
+    )
+
+
+def _network(row: Any) -> NetworkRecord:
+    return NetworkRecord(
+        id=NetworkId(row[0]),
+        options=codec.loads(NetworkOptions, row[1]),
+        project_id=row[2],
+        bridge=row[3],
+        subnet=row[4],
+        gateway=row[5],
+        subnet_ipv6=row[6],
+        gateway_ipv6=row[7],
+        created_at=row[8],
+    )
+
+
+def _volume(row: Any) -> VolumeRecord:
+    return VolumeRecord(
+        options=codec.loads(VolumeOptions, row[0]),
+        project_id=row[1],
+        path=row[2],
+        created_at=row[3],
+    )
+
+
+def _statements(schema: Path) -> Iterator[str]:
+    """Each statement of a file: executescript would commit the transaction first."""
+    text = ""
+    for line in schema.read_text(encoding="utf-8").splitlines():
+        text += line + "\n"
+        if sqlite3.complete_statement(text):
+            yield text
+            text = ""
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> RuntimeFault:
+    return RuntimeFault(
+        f"the state database {path} cannot be used",
+        code="E301",
+        tried=f"read or write {path}",
+        answered=str(error),
+        hint="free space on its disk, or move the file aside:"
+        " containers that run are found again by their cgroups",
+    )
