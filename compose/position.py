@@ -1,0 +1,140 @@
+"""Where something was written: a file, a place in it, and the lines to show.
+
+Leaves the wording of messages to errors.py. Lines and columns count from 1, columns in characters.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+_TOKEN = re.compile(
+    r"""
+    "(?:[^"\\]|\\.)*"?            # a double-quoted scalar
+    | '(?:[^']|'')*'?             # a single-quoted one
+    | [^\s:,\[\]{}#]              # or a plain one, to the next mark of the syntax
+      (?: [^\s,\[\]{}:#] | :(?=\S) | (?<=\S)\# | [ ](?=[^\s#:]) )*
+    """,
+    re.VERBOSE,
+)
+_TAB = "    "
+_MAXIMUM = 200
+"""Longer lines are cut to this many characters round the caret."""
+
+
+class File:
+    """A text that was read: its absolute name and its content, kept for excerpts.
+
+    `path` is `-` for standard input. `lines` splits on first use: a file without faults never pays for it.
+    """
+
+    __slots__ = ("_lines", "path", "text")
+
+    def __init__(self, path: str, text: str = "") -> None:
+        self.path = path
+        self.text = text
+        self._lines: list[str] | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as YAML and dotenv count them: split at line feeds alone."""
+        if self._lines is None:
+            self._lines = self.text.split("\n")
+        return self._lines
+
+    @property
+    def shown(self) -> str:
+        """The name for messages: relative to the current folder when it lies below it."""
+        if self.path == "-" or not os.path.isabs(self.path):
+            return self.path
+        try:
+            relative = os.path.relpath(self.path)
+        except OSError:  # the current folder is gone
+            return self.path
+        return self.path if relative.startswith(os.pardir) else relative
+
+    def __repr__(self) -> str:
+        return f"File({self.path!r})"
+
+
+class Position:
+    """A place in a file. `str()` is `compose.yaml:12:7`."""
+
+    __slots__ = ("column", "file", "line")
+
+    def __init__(self, file: File, line: int, column: int) -> None:
+        self.file = file
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        return printable(f"{self.file.shown}:{self.line}:{self.column}")
+
+    def __repr__(self) -> str:
+        return f"{os.path.basename(self.file.path)}:{self.line}:{self.column}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Position):
+            return NotImplemented
+        return self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Comparable and sortable."""
+        return (self.file.path, self.line, self.column)
+
+    @property
+    def excerpt(self) -> Excerpt | None:
+        """The line that is meant; None for a place past the end, or in a file that is not kept."""
+        if not 1 <= self.line <= len(self.file.lines):
+            return None
+        return Excerpt(self.line, self.column, self.file.lines[self.line - 1].rstrip("\r"))
+
+
+class Excerpt:
+    """One line of a file with a caret below the part that is meant."""
+
+    __slots__ = ("column", "line", "text")
+
+    def __init__(self, line: int, column: int, text: str) -> None:
+        self.line = line
+        self.column = max(1, column)
+        self.text = text
+
+    @property
+    def width(self) -> int:
+        """How many characters are meant: the scalar or key that begins at the column, at least one."""
+        found = _TOKEN.match(self.text, self.column - 1)
+        return max(1, len(found[0].rstrip())) if found else 1
+
+    def __str__(self) -> str:
+        before, marked, after = self._window()
+        gutter = f"{self.line:>3}"
+        blank = " " * len(gutter)
+        caret = " " * len(before) + "^" * max(1, len(marked))
+        return f"{gutter} | {before}{marked}{after}".rstrip() + f"\n{blank} | {caret}"
+
+    def _window(self) -> tuple[str, str, str]:
+        """The line in three parts: before, the marked part, after; without tabs and control characters."""
+        start, stop = self.column - 1, self.column - 1 + self.width
+        before, marked, after = self.text[:start], self.text[start:stop], self.text[stop:]
+        if len(self.text) > _MAXIMUM:
+            before, marked = before[-_MAXIMUM // 2 :], marked[: _MAXIMUM // 2]
+            after = after[: _MAXIMUM // 2]
+        return printable(before), printable(marked), printable(after)
+
+
+def printable(text: str) -> str:
+    """Without characters that move the cursor or start an escape sequence of the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character == "\t":
+        return _TAB
+    return character if character.isprintable() else "\ufffd"
