@@ -1,0 +1,141 @@
+"""What the supervisor needs from the machine below it: rows, cgroups, networks. The seam for its
+tests.
+
+`local_machine.py` implements it on the real kernel and database; `tests/fakes/machine.py` in
+memory. The supervisor decides when (restart policies, order, locks per container), the machine
+knows how. Every operation here is idempotent where it takes something away: what is not there is
+gone already (R03).
+
+Life of one start, as the supervisor calls it:
+
+    prepare_launch -> keeper forks -> attach -> keeper runs it -> write_state, serve (a task) ... exit -> release
+
+`release` is called after every prepare_launch that did not stay running, however far it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from runtime.messages import Configure, ExecRequest, Forked, LaunchRequest
+from runtime.values import (
+    ContainerRecord,
+    EndpointState,
+    Event,
+    ExecOptions,
+    PublishedPort,
+    RunState,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedLaunch:
+    """All is ready for the fork: cgroups, files, reserved ports."""
+
+    request: LaunchRequest
+    held: Mapping[str, int] = field(default_factory=dict)
+    """Name -> descriptor that must live as long as the container does, whatever happens to the
+    supervisor (sockets of published ports). The supervisor owns them from here on, and has the
+    keeper hold copies.
+    """
+    warnings: tuple[str, ...] = ()
+    """For the engine log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """The network stands, as far as the host's side goes."""
+
+    configure: Configure
+    ports: tuple[PublishedPort, ...] = ()
+    endpoints: tuple[EndpointState, ...] = ()
+
+
+class Machine(Protocol):
+    """One project on one machine. Sync operations are short; async ones may wait for the kernel or
+    a lock.
+    """
+
+    # rows and files
+
+    def containers(self) -> tuple[ContainerRecord, ...]:
+        """All of the project, each with the state that was written last (not corrected by the
+        kernel).
+        """
+
+    def container(self, container_id: str) -> ContainerRecord:
+        """The same for one. Raises NotFound; one that is being removed is not found."""
+
+    def set_desired(self, container_id: str, desired: str) -> None:
+        """`running` or `stopped`: what restart policies and `boot` go by after a reboot."""
+
+    def write_state(self, container_id: str, state: RunState) -> None: ...
+
+    def append_event(self, event: Event) -> None: ...
+
+    def log_folder(self, record: ContainerRecord) -> Path: ...
+
+    # start and end of a run
+
+    async def prepare_launch(self, record: ContainerRecord, *, generation: int) -> PreparedLaunch:
+        """Everything before the fork. Raises RuntimeFault, PortTaken; then nothing is left behind."""
+
+    async def attach(
+        self, record: ContainerRecord, prepared: PreparedLaunch, *, forked: Forked, pidfd: int
+    ) -> Attached:
+        """Connect the forked init's network namespace; publish ports. `pidfd` stays the caller's."""
+
+    async def serve(self, record: ContainerRecord, descriptors: Mapping[str, int]) -> None:
+        """Answer names and forward what the kernel cannot, until cancelled: a task for as long as
+        the container runs.
+
+        `descriptors` are resolver-udp, resolver-tcp and those of `PreparedLaunch.held`; they stay
+        the caller's, who closes them after the end of this task. After a respawn of the supervisor
+        it is called anew with them.
+        """
+
+    async def release(self, record: ContainerRecord) -> None:
+        """After the end of a run: kill what is left in the cgroups; endpoints, rules and cgroups
+        go. Never raises for what is gone.
+        """
+
+    async def maintain(self) -> None:
+        """What has to be kept right while the project lives (rules that somebody flushed), until
+        cancelled.
+        """
+
+    # while it runs
+
+    async def prepare_exec(
+        self, record: ContainerRecord, options: ExecOptions, *, exec_id: str
+    ) -> ExecRequest:
+        """The process document; pid and start time are the record's state's. Raises RuntimeFault
+        (no such user).
+        """
+
+    async def freeze(self, record: ContainerRecord) -> None: ...
+
+    async def thaw(self, record: ContainerRecord) -> None: ...
+
+    async def kill(self, record: ContainerRecord) -> None:
+        """SIGKILL to every process in the container's cgroups, thawed if frozen; returns when they
+        are empty.
+        """
+
+    # the end
+
+    async def remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
+        """Row, folder, state files, leases; with `volumes` its anonymous ones. It does not run (any
+        more).
+        """
+
+    async def remove_network(self, network_id: str) -> None:
+        """Raises InUse while an endpoint is on it."""
+
+    async def remove_project(self, *, volumes: bool) -> None:
+        """Networks, volumes and the row, when a lease ended; all containers are removed before this
+        is called.
+        """
