@@ -1,0 +1,210 @@
+"""A container's files and rows: made, renamed, removed. What runs in it is the supervisor's
+business.
+
+The row stands as `creating` before anything is made, and as `removing` before anything goes:
+`finish_interrupted` completes what a killed command left (R12). Used by the engine in the CLI's
+process and by the supervisor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+import time
+from collections.abc import Mapping
+
+from runtime.errors import NotFound
+from runtime.images import front as images
+from runtime.linux import files
+from runtime.paths import Paths
+from runtime.state import run_states
+from runtime.state.database import Database
+from runtime.values import (
+    ContainerId,
+    ContainerOptions,
+    ContainerRecord,
+    Event,
+    Mount,
+    ProjectRecord,
+    VolumeOptions,
+    VolumeRecord,
+)
+from runtime.volumes import files as injected_files
+from runtime.volumes import named
+
+
+def create_container(
+    database: Database, paths: Paths, project: ProjectRecord, options: ContainerOptions
+) -> ContainerRecord:
+    """Row, folder, volumes, injected files. Raises AlreadyExists, NotFound (image, volume),
+    RuntimeFault."""
+    image = images.image_config(paths, options.image)
+    record = ContainerRecord(
+        id=ContainerId(secrets.token_hex(32)),
+        project_id=project.id,
+        options=options,
+        image_id=image.id,
+        image=image,
+        created_at=time.time(),
+    )
+    record = dataclasses.replace(
+        record, anonymous_volumes=_anonymous_volumes(database, paths, record)
+    )
+    database.add_container(record, volume_names(record))
+    try:
+        _make_files(database, paths, record)
+    except BaseException:
+        remove_container(database, paths, record, volumes=True)
+        raise
+    database.set_phase(record.id, "there")
+    add_event(database, record, "create", {"image": options.image})
+    return record
+
+
+def volume_names(record: ContainerRecord) -> tuple[str, ...]:
+    """Every volume, named or anonymous, that the container mounts."""
+    named_ones = [
+        mount.source for mount in record.options.mounts if mount.type == "volume" and mount.source
+    ]
+    return (*named_ones, *record.anonymous_volumes.values())
+
+
+def volume_mounts(record: ContainerRecord) -> tuple[Mount, ...]:
+    """The container's mounts with every anonymous volume by its name, the image's volumes among
+    them."""
+    asked = [
+        dataclasses.replace(mount, source=record.anonymous_volumes[mount.target])
+        if mount.type == "volume" and not mount.source
+        else mount
+        for mount in record.options.mounts
+    ]
+    targets = {mount.target for mount in asked}
+    implied = [
+        Mount(type="volume", source=name, target=target)
+        for target, name in record.anonymous_volumes.items()
+        if target not in targets
+    ]
+    return (*asked, *implied)
+
+
+def remove_container(
+    database: Database, paths: Paths, record: ContainerRecord, *, volumes: bool
+) -> None:
+    """Row, folder, run files; with `volumes` the anonymous ones that nobody else uses.
+    Repeatable."""
+    database.set_phase(record.id, "removing")
+    files.remove_tree(paths.container(record.id))
+    run_states.forget(paths.project(record.project_id), record.id)
+    database.delete_container(record.id)
+    if volumes:
+        for name in record.anonymous_volumes.values():
+            remove_volume(database, paths, name, missing_ok=True)
+
+
+def finish_interrupted(database: Database, paths: Paths, project_id: str) -> None:
+    """Undo half-made containers and finish half-removed ones, found by their rows."""
+    for container_id, _phase in database.unfinished_containers(project_id):
+        files.remove_tree(paths.container(container_id))
+        run_states.forget(paths.project(project_id), container_id)
+        database.delete_container(container_id)
+
+
+def create_volume(
+    database: Database, paths: Paths, options: VolumeOptions, *, project_id: str
+) -> VolumeRecord:
+    """Raises AlreadyExists, RuntimeFault."""
+    record = VolumeRecord(
+        options=options,
+        project_id=project_id,
+        path=str(named.generation_path(paths.volumes, options.name)),
+        created_at=time.time(),
+    )
+    database.add_volume(record)
+    named.create(record)
+    return record
+
+
+def remove_volume(database: Database, paths: Paths, name: str, *, missing_ok: bool = False) -> bool:
+    """False when a container still mounts it."""
+    if database.find_volume(name) is None:
+        if missing_ok:
+            return True
+        raise NotFound(f"no such volume: {name}", code="E313")
+    if not database.delete_volume(name):
+        return False
+    named.remove(paths.volumes, name)
+    return True
+
+
+def add_event(
+    database: Database, record: ContainerRecord, action: str, attributes: Mapping[str, str]
+) -> None:
+    """An event about a container; never with a value of its environment or labels."""
+    database.add_event(
+        Event(
+            time=time.time(),
+            type="container",
+            action=action,
+            id=record.id,
+            project_id=record.project_id,
+            attributes={"name": record.name, "service": record.options.service, **attributes},
+        )
+    )
+
+
+def _anonymous_volumes(database: Database, paths: Paths, record: ContainerRecord) -> dict[str, str]:
+    """target -> volume, made here or taken over from the container that this one replaces."""
+    inherited: Mapping[str, str] = {}
+    if record.options.inherit_anonymous:
+        before = database.find_container(record.options.inherit_anonymous)
+        inherited = before.anonymous_volumes if before is not None else {}
+    taken = {
+        mount.target for mount in record.options.mounts if mount.source or mount.type != "volume"
+    }
+    asked = [
+        mount for mount in record.options.mounts if mount.type == "volume" and not mount.source
+    ]
+    targets = [mount.target for mount in asked]
+    targets += [target for target in record.image.volumes if target not in {*taken, *targets}]
+    labels = {mount.target: mount.labels for mount in asked}
+    volumes = {}
+    for target in targets:
+        name = inherited.get(target) or secrets.token_hex(32)
+        if database.find_volume(name) is None:
+            options = VolumeOptions(
+                name=name,
+                project=record.options.project,
+                anonymous=True,
+                labels=labels.get(target, {}),
+            )
+            create_volume(database, paths, options, project_id=record.project_id)
+        volumes[target] = name
+    return volumes
+
+
+def _make_files(database: Database, paths: Paths, record: ContainerRecord) -> None:
+    folder = paths.container(record.id)
+    for name in ("files", "logs", "rootfs"):
+        files.ensure_directory(folder / name)
+    images.root_filesystem(paths, record.options.image, folder, volatile=record.options.volatile)
+    injected_files.write(record.options.files, folder / "files")
+    _fill_volumes(database, paths, record)
+
+
+def _fill_volumes(database: Database, paths: Paths, record: ContainerRecord) -> None:
+    """Copy-up: a volume that is mounted for the first time takes what the image has at its
+    target."""
+    for mount in volume_mounts(record):
+        if mount.type != "volume" or mount.nocopy:
+            continue
+        volume = database.find_volume(mount.source)
+        if volume is None:
+            raise NotFound(
+                f"no such volume: {mount.source}",
+                code="E313",
+                tried=f"mount it at {mount.target} in {record.name}",
+                hint=f"create it with `pycompose volume create {mount.source}`",
+            )
+        if named.is_empty(volume):
+            layers = images.layer_paths(paths, record.options.image)
+            named.copy_up(volume, layers, mount.target, owner_only=record.options.image == "host")

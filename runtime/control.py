@@ -1,0 +1,127 @@
+"""A connection to a project's supervisor, blocking or within anyio: one request each.
+
+`exec` and `run` ask in the blocking form, since an event loop would cost them more than their work.
+A keeper that is just ending closes the connection before Welcome; the caller then starts the next
+one and asks again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime import errors
+from runtime.messages import Failure, Frames, Hello, Welcome, receive, send
+
+
+class NobodyThere(Exception):
+    """No supervisor answers: none runs, or it is just ending. Raised by `Channel`; the engine
+    starts one."""
+
+
+class Channel:
+    """One connection. Use it as a context manager: closing it is how a request is given up."""
+
+    def __init__(self, control_socket: Path) -> None:
+        self._socket = _connect(control_socket)
+        self._frames = Frames()
+        self._received: list[tuple[Any, int, list[int]]] = []
+        self._welcome: Welcome | None = None
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+        for _message, _id, descriptors in self._received:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._received.clear()
+
+    def ask(self, message: Any, descriptors: Sequence[int] = ()) -> None:
+        """Send the request, with Hello in front of the first one."""
+        try:
+            if self._welcome is None:
+                send(self._socket, Hello(), 1)
+            send(self._socket, message, 2, descriptors)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise NobodyThere from error
+
+    def answer(self) -> tuple[Any, list[int]]:
+        """Wait for the next reply. Raises the RuntimeFault that a Failure carries, NobodyThere,
+        Unreachable."""
+        while (reply := self._next()) is None:
+            self._fill()
+        return reply
+
+    async def answer_later(self) -> tuple[Any, list[int]]:
+        """The same for a caller with an event loop."""
+        import anyio
+
+        while (reply := self._next()) is None:
+            await anyio.wait_readable(self._socket)
+            self._fill()
+        return reply
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def _fill(self) -> None:
+        try:
+            self._received += receive(self._socket, self._frames)
+        except (EOFError, ConnectionResetError) as error:
+            if self._welcome is None:
+                raise NobodyThere from error
+            raise errors.Unreachable(
+                "the supervisor ended before it answered",
+                code="E320",
+                tried="wait for its answer",
+                answered="end of the connection",
+                hint="run the command again: it goes on from what exists",
+            ) from error
+
+    def _next(self) -> tuple[Any, list[int]] | None:
+        while self._received:
+            message, _id, descriptors = self._received.pop(0)
+            if isinstance(message, Welcome):
+                self._welcome = message
+            elif isinstance(message, Failure):
+                raise as_fault(message)
+            else:
+                return message, descriptors
+        return None
+
+
+def as_fault(failure: Failure) -> errors.RuntimeFault:
+    """The exception that the other side raised."""
+    kind = getattr(errors, failure.kind, errors.RuntimeFault)
+    fault: errors.RuntimeFault = kind(
+        failure.message,
+        code=failure.code,
+        tried=failure.tried,
+        answered=failure.answered,
+        hint=failure.hint,
+        exit_code=failure.exit_code,
+    )
+    return fault
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # a socket's address holds 108 bytes, a PYCOMPOSE_ROOT may be longer
+            connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        connection.close()
+        raise NobodyThere from error
+    return connection

@@ -1,0 +1,579 @@
+"""Engine: the one door between Compose and the machine.
+
+Reads are synchronous and need no process of ours: rows, run states and log files. Acts are
+asynchronous; those that touch the kernel go to the project's supervisor, which is started when
+nobody answers. One Engine serves one project, or none (`project=""`) for the verbs that look at the
+whole machine.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from runtime import messages
+from runtime.control import Channel, NobodyThere
+from runtime.errors import InUse, NotFound, RuntimeFault, Unreachable
+from runtime.paths import Paths, ProjectPaths, ensure_directories
+from runtime.state import run_states
+from runtime.state.database import Database
+from runtime.values import (
+    ContainerId,
+    ContainerOptions,
+    ContainerRecord,
+    Event,
+    ExecOptions,
+    ImageRecord,
+    LogLine,
+    NetworkId,
+    NetworkOptions,
+    NetworkRecord,
+    PortBinding,
+    ProjectId,
+    ProjectRecord,
+    RunState,
+    VolumeOptions,
+    VolumeRecord,
+)
+
+START_ATTEMPTS = 3
+
+
+class StartedContainer(NamedTuple):
+    """A container that runs; `pty` is its terminal's master when it was started in the
+    foreground."""
+
+    state: RunState
+    pty: int | None
+
+
+class ProcessRow(NamedTuple):
+    """One process of a container, for `top`."""
+
+    pid: int
+    parent: int
+    user: str
+    started_at: float
+    cpu_seconds: float
+    terminal: str
+    command: str
+
+
+class ExecSession:
+    """A process that runs beside the container's own. Close it when done; that does not end the
+    process."""
+
+    def __init__(self, channel: Channel, started: messages.ExecStarted, pty: int | None) -> None:
+        self._channel = channel
+        self.pid = started.pid
+        self.pty = pty
+
+    async def wait(self) -> int:
+        """Its exit code, when it ends. Raises Unreachable when the supervisor ends first."""
+        message, _descriptors = await self._channel.answer_later()
+        return int(message.exit_code)
+
+    def wait_blocking(self) -> int:
+        """The same without an event loop."""
+        message, _descriptors = self._channel.answer()
+        return int(message.exit_code)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class Engine:
+    """What exists for one project (or all), and what can be done to it."""
+
+    def __init__(
+        self, paths: Paths, *, project: str = "", folder: str = "", files: tuple[str, ...] = ()
+    ) -> None:
+        self.paths = paths
+        self._project_name = project
+        self._folder = folder
+        self._files = files
+        self._database: Database | None = None
+        self._project: ProjectRecord | None = None
+
+    # --- reads
+
+    def projects(self) -> tuple[ProjectRecord, ...]:
+        database = self._read()
+        return database.projects() if database else ()
+
+    def find_project(self, name: str) -> ProjectRecord | None:
+        return next((project for project in self.projects() if project.name == name), None)
+
+    def containers(self, project: str | None = None) -> tuple[ContainerRecord, ...]:
+        """Every container of the project (of all, when None), one-offs too, as it is now."""
+        database = self._read()
+        if database is None:
+            return ()
+        project_id = self._project_id(project)
+        if project_id == "":
+            return ()
+        return tuple(self._with_state(record) for record in database.containers(project_id))
+
+    def container(self, id_or_name: str) -> ContainerRecord:
+        """Raises NotFound."""
+        database = self._read()
+        record = database.find_container(id_or_name) if database else None
+        if record is None:
+            raise NotFound(f"no such container: {id_or_name}", code="E314")
+        return self._with_state(record)
+
+    def networks(self, project: str | None = None) -> tuple[NetworkRecord, ...]:
+        """Of the project; of the whole root, when None."""
+        database = self._read()
+        project_id = self._project_id(project)
+        return database.networks(project_id) if database and project_id != "" else ()
+
+    def network(self, name: str) -> NetworkRecord | None:
+        database = self._read()
+        return database.find_network(name) if database else None
+
+    def volumes(self, project: str | None = None) -> tuple[VolumeRecord, ...]:
+        """Of the project, without anonymous ones of others; of the whole root, when None."""
+        database = self._read()
+        project_id = self._project_id(project)
+        return database.volumes(project_id) if database and project_id != "" else ()
+
+    def volume(self, name: str) -> VolumeRecord | None:
+        database = self._read()
+        return database.find_volume(name) if database else None
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        from runtime.images import front
+
+        return front.list_images(self.paths)
+
+    def image(self, reference: str) -> ImageRecord | None:
+        """`host`, `dir:PATH` and `oci:PATH` too. None when it is not here."""
+        from runtime.images import front
+
+        return front.find(self.paths, reference)
+
+    def events(
+        self, project: str, *, since: float | None = None, until: float | None = None
+    ) -> Iterator[Event]:
+        """What happened, oldest first."""
+        database = self._read()
+        project_id = self._project_id(project)
+        if database and project_id:
+            yield from database.events(project_id, since=since or 0.0, until=until or 1e12)
+
+    def read_logs(
+        self,
+        container: ContainerRecord,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        timestamps: bool = False,
+    ) -> Iterator[LogLine]:
+        """What the container wrote so far, in order."""
+        from runtime.containers import logs
+
+        return logs.read_logs(
+            self.log_folder(container),
+            container.id,
+            tail=tail,
+            since=since,
+            until=until,
+            timestamps=timestamps,
+        )
+
+    def log_folder(self, container: ContainerRecord) -> str:
+        return str(self.paths.container(container.id) / "logs")
+
+    def processes(self, container: ContainerRecord) -> tuple[ProcessRow, ...]:
+        """The processes in the container's cgroup, by pid of the host."""
+        from runtime.containers import processes
+
+        return tuple(
+            ProcessRow(*row)
+            for row in processes.list_processes(self.paths, container.project_id, container.id)
+        )
+
+    # --- opening and closing
+
+    async def open(self, *, start: bool = True) -> None:
+        """Make what is missing: folders, database, the project's row; start its supervisor early.
+
+        Returns at once: the supervisor starts on the other core while the caller goes on loading.
+        """
+        self.prepare(start=start)
+
+    def prepare(self, *, start: bool = True) -> None:
+        """`open` for a caller without an event loop."""
+        self._write()
+        if self._project_name:
+            self._ensure_project()
+            if start:
+                self._start_supervisor()
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    @property
+    def project(self) -> ProjectRecord:
+        """The row of this engine's project. Raises NotFound when there is none yet."""
+        found = self._project or self.find_project(self._project_name)
+        if found is None:
+            raise NotFound(f"no such project: {self._project_name}", code="E315")
+        self._project = found
+        return found
+
+    # --- images
+
+    async def ensure_image(
+        self,
+        reference: str,
+        *,
+        policy: str = "missing",
+        platform: str = "",
+        on_progress: Any = None,
+    ) -> ImageRecord:
+        """Have it here, by pull policy. Raises NotFound when it is nowhere, RuntimeFault."""
+        from runtime.images import front
+
+        return await front.ensure(
+            self._writing_paths(),
+            reference,
+            policy=policy,
+            platform=platform,
+            on_progress=on_progress,
+        )
+
+    async def remove_image(self, reference: str) -> None:
+        """Raises NotFound; InUse while a container is made from it."""
+        from runtime.images import front
+
+        users = [record.name for record in self.containers() if record.options.image == reference]
+        if users:
+            raise InUse(f"image {reference} is in use by {', '.join(users)}", code="E316")
+        front.remove(self.paths, reference)
+
+    # --- networks and volumes
+
+    async def create_network(self, options: NetworkOptions) -> NetworkRecord:
+        """A subnet and a name; the bridge comes with the first container. Raises AlreadyExists."""
+        from runtime.networks import addresses
+
+        database = self._write()
+        project_id = self._ensure_project().id if options.project else ""
+        network_id = secrets.token_hex(32)
+        with addresses.host_lock():
+            allocation = addresses.allocate_network(
+                options, database.networks(), addresses.read_host_facts()
+            )
+            record = NetworkRecord(
+                id=NetworkId(network_id),
+                options=options,
+                project_id=project_id,
+                bridge=_bridge_name(self.paths, project_id, network_id),
+                subnet=allocation.subnet,
+                gateway=allocation.gateway,
+                subnet_ipv6=allocation.subnet_ipv6,
+                gateway_ipv6=allocation.gateway_ipv6,
+                created_at=time.time(),
+            )
+            database.add_network(record)
+        self._note("network", "create", network_id, options.name, project_id)
+        return record
+
+    async def remove_network(self, name: str) -> None:
+        """Raises NotFound; InUse while a container is on it."""
+        record = self.network(name)
+        if record is None:
+            raise NotFound(f"network {name} not found", code="E317")
+        await self._ask(messages.RemoveNetwork(network_id=record.id))
+        self._note("network", "destroy", record.id, name, record.project_id)
+
+    async def create_volume(self, options: VolumeOptions) -> VolumeRecord:
+        """Raises AlreadyExists."""
+        from runtime.containers import lifecycle
+
+        project_id = self._ensure_project().id if options.project else ""
+        record = lifecycle.create_volume(self._write(), self.paths, options, project_id=project_id)
+        self._note("volume", "create", options.name, options.name, project_id)
+        return record
+
+    async def remove_volume(self, name: str) -> None:
+        """Raises NotFound; InUse while a container mounts it."""
+        from runtime.containers import lifecycle
+
+        database = self._write()
+        if not lifecycle.remove_volume(database, self.paths, name):
+            users = ", ".join(database.volume_users(name))
+            raise InUse(
+                f"volume {name} is in use",
+                code="E318",
+                tried=f"remove volume {name}",
+                answered=f"mounted by {users}",
+                hint=f"remove {users} first",
+            )
+        self._note("volume", "destroy", name, name, "")
+
+    # --- containers
+
+    async def create_container(self, options: ContainerOptions) -> ContainerRecord:
+        """Row, files, volumes; nothing runs yet. Raises AlreadyExists, NotFound, RuntimeFault."""
+        from runtime.containers import lifecycle
+
+        return lifecycle.create_container(
+            self._write(), self.paths, self._ensure_project(), options
+        )
+
+    async def rename_container(self, container_id: str, new_name: str) -> None:
+        import dataclasses
+
+        record = self.container(container_id)
+        options = dataclasses.replace(record.options, name=new_name)
+        self._write().rename_container(record.id, options)
+
+    async def start_container(
+        self,
+        container_id: str,
+        *,
+        stdio: tuple[int, int, int] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> StartedContainer:
+        """Returns when the user's program runs. Raises StartFailed, PortTaken.
+
+        `stdio` hands over the caller's descriptors; `size` (columns, rows) asks for the terminal.
+        """
+        columns, rows = size or (0, 0)
+        request = messages.StartContainer(
+            container_id=container_id,
+            handed_stdio=stdio is not None or size is not None,
+            columns=columns,
+            rows=rows,
+        )
+        message, descriptors = await self._ask(request, stdio or ())
+        return StartedContainer(message.state, descriptors[0] if descriptors else None)
+
+    async def stop_container(self, container_id: str, *, grace: float | None = None) -> RunState:
+        """Returns when it has ended. `grace` None: its own; -1: for ever."""
+        message, _ = await self._ask(messages.StopContainer(container_id=container_id, grace=grace))
+        state: RunState = message.state
+        return state
+
+    async def kill_container(self, container_id: str, *, signal: str = "SIGKILL") -> None:
+        await self._ask(messages.KillContainer(container_id=container_id, signal=signal))
+
+    async def pause_container(self, container_id: str) -> None:
+        await self._ask(messages.PauseContainer(container_id=container_id))
+
+    async def unpause_container(self, container_id: str) -> None:
+        await self._ask(messages.UnpauseContainer(container_id=container_id))
+
+    async def remove_container(
+        self, container_id: str, *, force: bool = False, volumes: bool = False
+    ) -> None:
+        """With `force` also one that runs. Raises InUse without."""
+        await self._ask(
+            messages.RemoveContainer(container_id=container_id, force=force, volumes=volumes)
+        )
+
+    async def exec(
+        self,
+        container_id: str,
+        options: ExecOptions,
+        *,
+        stdio: tuple[int, int, int] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> ExecSession:
+        """Start a further process. Raises StartFailed (126, 127), NotFound."""
+        channel = await self._open_channel()
+        try:
+            channel.ask(_exec_request(container_id, options, size), stdio or ())
+            started, descriptors = await channel.answer_later()
+        except BaseException:
+            channel.close()
+            raise
+        return ExecSession(
+            channel, started, descriptors[0] if options.tty and descriptors else None
+        )
+
+    def exec_blocking(
+        self,
+        container_id: str,
+        options: ExecOptions,
+        *,
+        stdio: tuple[int, int, int] | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> ExecSession:
+        """`exec` without an event loop: for the command line, where every millisecond shows."""
+        channel = self._open_channel_blocking()
+        try:
+            channel.ask(_exec_request(container_id, options, size), stdio or ())
+            started, descriptors = channel.answer()
+        except BaseException:
+            channel.close()
+            raise
+        return ExecSession(
+            channel, started, descriptors[0] if options.tty and descriptors else None
+        )
+
+    async def attach(self, container_id: str) -> int:
+        """Its stdin's write end, or its terminal's master."""
+        _message, descriptors = await self._ask(messages.AttachContainer(container_id=container_id))
+        return int(descriptors[0])
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[AsyncIterator[messages.Happened]]:
+        """Events of the project. From the moment the block is entered, nothing is missed."""
+        channel = await self._open_channel()
+        try:
+            channel.ask(messages.WatchEvents())
+            await channel.answer_later()
+            yield _happenings(channel)
+        finally:
+            channel.close()
+
+    async def lease(self, pidfd: int) -> None:
+        """The project is removed when the process behind `pidfd` ends."""
+        await self._ask(messages.TakeLease(), (pidfd,))
+
+    async def remove_project_row(self, name: str) -> bool:
+        """Forget a project of which nothing is left. False while something is."""
+        project = self.find_project(name)
+        if project is None:
+            return True
+        return self._write().forget_project(project.id)
+
+    def check_ports(self, bindings: Iterable[PortBinding]) -> None:
+        """Raises PortTaken for a host port that somebody else holds, with the holder's name."""
+        from runtime.networks import published
+
+        published.check_ports(tuple(bindings))
+
+    # --- within
+
+    def _read(self) -> Database | None:
+        if self._database is None:
+            self._database = Database.open_to_read(self.paths)
+        return self._database
+
+    def _write(self) -> Database:
+        if self._database is None:
+            ensure_directories(self.paths)
+            self._database = Database.open(self.paths)
+        return self._database
+
+    def _writing_paths(self) -> Paths:
+        self._write()
+        return self.paths
+
+    def _project_id(self, name: str | None) -> str | None:
+        """None stays None (all projects); "" for a project that does not exist."""
+        if name is None:
+            return None
+        found = self.find_project(name)
+        return found.id if found else ""
+
+    def _ensure_project(self) -> ProjectRecord:
+        if self._project is None:
+            self._project = self._write().ensure_project(
+                self._project_name,
+                new_id=ProjectId(secrets.token_hex(4)),
+                folder=self._folder,
+                files=self._files,
+            )
+        return self._project
+
+    def _with_state(self, record: ContainerRecord) -> ContainerRecord:
+        return run_states.with_state(record, self.paths.project(record.project_id))
+
+    @property
+    def _project_paths(self) -> ProjectPaths:
+        return self.paths.project(self._ensure_project().id)
+
+    def _note(self, kind: str, action: str, object_id: str, name: str, project_id: str) -> None:
+        self._write().add_event(
+            Event(
+                time=time.time(),
+                type=kind,
+                action=action,
+                id=object_id,
+                project_id=project_id,
+                attributes={"name": name},
+            )
+        )
+
+    # --- talking to the supervisor
+
+    def _start_supervisor(self) -> None:
+        from runtime import start_keeper
+
+        start_keeper.start(self.paths, self._ensure_project().id)
+
+    async def _ask(self, request: Any, descriptors: Sequence[int] = ()) -> tuple[Any, list[int]]:
+        for _attempt in range(START_ATTEMPTS):
+            try:
+                with await self._open_channel() as channel:
+                    channel.ask(request, descriptors)
+                    return await channel.answer_later()
+            except NobodyThere:
+                continue
+        raise self._no_supervisor()
+
+    async def _open_channel(self) -> Channel:
+        from runtime import start_keeper
+
+        await start_keeper.wait_until_listening(self.paths, self._ensure_project().id)
+        return Channel(self._project_paths.control_socket)
+
+    def _open_channel_blocking(self) -> Channel:
+        from runtime import start_keeper
+
+        start_keeper.wait_until_listening_blocking(self.paths, self._ensure_project().id)
+        return Channel(self._project_paths.control_socket)
+
+    def _no_supervisor(self) -> RuntimeFault:
+        log = self._project_paths.engine_log
+        return Unreachable(
+            "the project's supervisor does not start",
+            code="E321",
+            tried=f"connect to {self._project_paths.control_socket}",
+            answered=_last_line(str(log)),
+            hint=f"see {log}",
+        )
+
+
+def _exec_request(
+    container_id: str, options: ExecOptions, size: tuple[int, int] | None
+) -> messages.ExecInContainer:
+    columns, rows = size or (0, 0)
+    return messages.ExecInContainer(
+        container_id=ContainerId(container_id), options=options, columns=columns, rows=rows
+    )
+
+
+async def _happenings(channel: Channel) -> AsyncIterator[messages.Happened]:
+    while True:
+        message, _descriptors = await channel.answer_later()
+        yield message
+
+
+def _bridge_name(paths: Paths, project_id: str, network_id: str) -> str:
+    """At most 15 bytes (IFNAMSIZ), and found by its beginning when the database is lost."""
+    return f"pc{paths.root_hash}{(project_id or 'shared')[:4]}b{network_id[:4]}"
+
+
+def _last_line(path: str) -> str:
+    if not os.path.exists(path):
+        return "it wrote no log"
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = file.read().strip().splitlines()
+    return lines[-1] if lines else "it wrote nothing"
