@@ -1,0 +1,129 @@
+"""What of ours is on this machine (R04). A kernel test takes one before and one after and compares them.
+
+Everything is found without the database: by the root's hash in kernel names, by the root's path, by cgroups.
+`tests/test_census.py` plants one thing of each kind and reads its name here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime.paths import Paths
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def census(paths: Paths) -> dict[str, list[str]]:
+    """Kind -> names, sorted, for one root. An empty kind is left out, so an untouched machine gives {}."""
+    kinds = {
+        "process": processes(paths),
+        "mount": mounts(paths),
+        "link": links(paths),
+        "network namespace": network_namespaces(),
+        "nft table": nft_tables(paths),
+        "cgroup": cgroups(paths),
+        "socket": sockets(paths),
+        "file": files(paths),
+        "loop device": loop_devices(paths),
+    }
+    found = {kind: sorted(names) for kind, names in kinds.items()}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def processes(paths: Paths) -> Iterator[str]:
+    """Keepers and supervisors of this root, and whatever is in its cgroups."""
+    marker = os.fsencode(paths.run)
+    members = {pid for folder in cgroup_folders(paths) for pid in _pids(folder)}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        words = command.split(b"\0")
+        if entry.name in members or (b"-P" in words and any(marker in word for word in words)):
+            yield f"{entry.name} {command.replace(b'\0', b' ').decode(errors='replace').strip()}"
+
+
+def mounts(paths: Paths) -> Iterator[str]:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if str(paths.data) in line or str(paths.run) in line:
+            yield line.split(" ")[4]
+
+
+def links(paths: Paths) -> Iterator[str]:
+    prefix = f"pc{paths.root_hash}"
+    return (name for name in os.listdir("/sys/class/net") if name.startswith(prefix))
+
+
+def network_namespaces() -> Iterator[str]:
+    """Named ones that carry our prefix; unnamed ones live only in processes, which are counted."""
+    folder = Path("/run/netns")
+    if folder.is_dir():
+        yield from (entry.name for entry in folder.iterdir() if entry.name.startswith("pycompose"))
+
+
+def nft_tables(paths: Paths) -> Iterator[str]:
+    run = subprocess.run(["nft", "-j", "list", "tables"], capture_output=True, text=True)
+    for item in json.loads(run.stdout or '{"nftables": []}')["nftables"]:
+        table = item.get("table")
+        if table and table["name"].startswith(f"pycompose-{paths.root_hash}"):
+            yield f"{table['family']} {table['name']}"
+
+
+def cgroups(paths: Paths) -> Iterator[str]:
+    return (str(folder.relative_to(CGROUPS)) for folder in cgroup_folders(paths))
+
+
+def cgroup_folders(paths: Paths) -> Iterator[Path]:
+    name = f"pycompose-{paths.root_hash}"
+    for top in (CGROUPS, *CGROUPS.glob("*")):
+        if (top / name).is_dir():
+            yield top / name
+            yield from (folder for folder in (top / name).rglob("*") if folder.is_dir())
+
+
+def sockets(paths: Paths) -> Iterator[str]:
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        path = line.split(" ")[-1]
+        if str(paths.run) in path or "pycompose" in path and path.startswith("@"):
+            yield path
+
+
+def files(paths: Paths) -> Iterator[str]:
+    """Everything below the two roots but the database, the folders that `up` leaves for the next one, and caches."""
+    kept = {
+        paths.data / name
+        for name in ("state.db", "state.db-wal", "state.db-shm", "images", "cache")
+    }
+    for root in (paths.data, paths.run):
+        for folder, folders, names in os.walk(root):
+            folders[:] = [name for name in folders if Path(folder, name) not in kept]
+            inside = Path(folder)
+            for name in names:
+                if inside / name not in kept:
+                    yield str(inside / name)
+            if not folders and not names and inside not in (root, *_skeleton(paths)):
+                yield f"{inside}/"
+
+
+def loop_devices(paths: Paths) -> Iterator[str]:
+    for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+        if str(paths.data) in backing.read_text():
+            yield backing.parts[3]
+
+
+def _skeleton(paths: Paths) -> tuple[Path, ...]:
+    return (paths.volumes, paths.containers, paths.projects, paths.images)
+
+
+def _pids(folder: Path) -> list[str]:
+    try:
+        return (folder / "cgroup.procs").read_text().split()
+    except (FileNotFoundError, OSError):
+        return []

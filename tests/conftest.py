@@ -1,0 +1,151 @@
+"""What all tests share: a root of their own, a census around each kernel test, skips that are allowed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from runtime.paths import Paths, find_paths
+from tests.census import census
+
+TOP = Path(__file__).resolve().parents[1]
+ALLOWED_SKIPS = TOP / "tests" / "allowed_skips.txt"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A PYCOMPOSE_ROOT of the test's own, short enough to read in messages."""
+    folder = Path(tempfile.mkdtemp(prefix="pct-", dir="/var/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def paths(root: Path) -> Paths:
+    return find_paths({"PYCOMPOSE_ROOT": str(root)})
+
+
+class Pycompose:
+    """Runs the command as a user does, in a folder, against the test's own root."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder = folder
+        self.root = root
+        self.paths = find_paths({"PYCOMPOSE_ROOT": str(root)})
+
+    def __call__(
+        self,
+        *words: str,
+        check: bool = True,
+        environment: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        """One command to its end. With `check` a failure shows what it printed."""
+        run = subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(environment),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if check and run.returncode:
+            raise AssertionError(
+                f"pycompose {' '.join(words)}: exit {run.returncode}\n{run.stdout}{run.stderr}"
+            )
+        return run
+
+    def start(
+        self, *words: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """A command that goes on: attached up, logs -f."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-P", "-E", str(TOP / "tests" / "run_pycompose.py"), *words]
+
+    def environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "TERM") if key in os.environ}
+        return {**kept, "PYCOMPOSE_ROOT": str(self.root), **(more or {})}
+
+    def compose_file(self, text: str, name: str = "compose.yaml") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def pycompose(root: Path, tmp_path: Path) -> Iterator[Pycompose]:
+    """`pycompose` in an empty folder named `project`; afterwards nothing of it may be left on the machine."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    command = Pycompose(folder, root)
+    before = census(command.paths)
+    yield command
+    leftovers = {project.name for project in _projects(command.paths)}
+    for name in leftovers:
+        command("-p", name, "down", "-v", "-t", "0", "--remove-orphans", check=False)
+    wait_for_end(command.paths)
+    assert census(command.paths) == before
+
+
+def _projects(paths: Paths) -> tuple[object, ...]:
+    from runtime.engine import Engine
+
+    engine = Engine(paths)
+    try:
+        return engine.projects()
+    finally:
+        engine.close()
+
+
+def wait_for_end(paths: Paths, seconds: float = 5.0) -> None:
+    """Until keeper and supervisor of the root have ended by themselves: by pidfd, not by polling."""
+    import select
+
+    from tests.census import processes
+
+    for line in list(processes(paths)):
+        try:
+            pidfd = os.pidfd_open(int(line.split()[0]))
+        except ProcessLookupError:
+            continue
+        with open(pidfd):
+            select.select([pidfd], [], [], seconds)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A skip that tests/allowed_skips.txt does not list is a failure."""
+    allowed = [
+        line.split("\t")[0] for line in ALLOWED_SKIPS.read_text().splitlines() if line.strip()
+    ]
+    for report in terminalreporter.stats.get("skipped", []):
+        if not any(report.nodeid.startswith(prefix) for prefix in allowed):
+            terminalreporter.write_line(
+                f"NOT ALLOWED TO SKIP: {report.nodeid}: {report.longrepr}", red=True
+            )
+            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED  # type: ignore[attr-defined]
