@@ -47,7 +47,7 @@ def processes(paths: Paths) -> Iterator[str]:
             continue
         words = command.split(b"\0")
         if entry.name in members or (b"-P" in words and any(marker in word for word in words)):
-            yield f"{entry.name} {command.replace(b'\0', b' ').decode(errors='replace').strip()}"
+            yield f"{entry.name} {b' '.join(words).decode(errors='replace').strip()}"
 
 
 def mounts(paths: Paths) -> Iterator[str]:
@@ -91,7 +91,7 @@ def cgroup_folders(paths: Paths) -> Iterator[Path]:
 def sockets(paths: Paths) -> Iterator[str]:
     for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
         path = line.split(" ")[-1]
-        if str(paths.run) in path or "pycompose" in path and path.startswith("@"):
+        if str(paths.run) in path or path.startswith("@pycompose"):
             yield path
 
 
