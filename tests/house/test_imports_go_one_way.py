@@ -10,7 +10,13 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 
-EVERYWHERE_IN_COMPOSE = {"compose.errors", "compose.position", "compose.exit_codes"}
+EVERYWHERE_IN_COMPOSE = {
+    "compose.errors",
+    "compose.position",
+    "compose.exit_codes",
+    # the decorator of values: no module starts fast without it
+    "runtime.frozen",
+}
 EVERYWHERE_IN_RUNTIME = {
     "runtime.errors",
     "runtime.paths",
@@ -19,6 +25,8 @@ EVERYWHERE_IN_RUNTIME = {
     # the codec of values, below messages and rows alike; the schemas' files; version of the code
     "runtime.codec",
     "runtime.schemas",
+    # the decorator of values
+    "runtime.frozen",
 }
 RUNTIME_DOOR = {"runtime.engine", "runtime.values", "runtime.errors", "runtime.paths"}
 
@@ -78,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime.paths": set(),
     "runtime.values": set(),
     "runtime.codec": set(),
+    "runtime.frozen": set(),
     "runtime.spec": set(),
     "runtime.schemas": set(),
     "runtime.messages": {"runtime.linux"},
@@ -139,7 +148,7 @@ def test_an_import_upwards_is_named(tmp_path: Path):
     module.write_text("from compose.loading import merge\n")
     assert list(wrong_imports(tmp_path)) == [
         "compose/model/ports.py:1 imports compose.loading, but compose.model may import only"
-        " compose.errors, compose.exit_codes, compose.position, compose.tree and itself"
+        " compose.errors, compose.exit_codes, compose.position, compose.tree, runtime.frozen and itself"
     ]
 
 
