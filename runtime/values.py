@@ -9,7 +9,7 @@ the epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from runtime.frozen import dataclass, field
 from typing import NewType
 
 ContainerId = NewType("ContainerId", str)

@@ -21,6 +21,7 @@ OURS = (
     "runtime.codec",
     "runtime.values",
     "runtime.errors",
+    "runtime.frozen",
     "runtime.paths",
     "runtime.spec",
     "runtime.schemas",
