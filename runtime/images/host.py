@@ -1,0 +1,203 @@
+"""`image: host`: the machine's own file system, copy on write, without what is private. No image,
+no registry.
+
+Overlay of `/` under an upper that already holds what hides the rest (host_view.py decides, this
+lays it down). /etc, /run and /var are those of a template (host_template.py), which comes in on the
+first of three ways that the machine allows: redirects to it within `/`, a second lower on another
+file system (on the same one the kernel answers ELOOP), or a copy into each upper. Source: DESIGN.md
+6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.images.host_template import copy_template, ensure_template, lay_entries
+from runtime.images.host_view import (
+    MADE_ANEW,
+    Entry,
+    MountPoint,
+    entry_like,
+    is_within,
+    mount_of,
+    survey,
+)
+from runtime.linux import faults
+from runtime.messages import RootFilesystem
+from runtime.paths import Paths
+from runtime.values import ImageConfig
+
+REFERENCE = "host"
+SEARCH_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "armv7l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "i686": ("386", ""),
+    "ppc64le": ("ppc64le", ""),
+    "s390x": ("s390x", ""),
+    "riscv64": ("riscv64", ""),
+    "loongarch64": ("loong64", ""),
+    "mips64": ("mips64le", ""),
+}
+# As long as one `up` takes: ten services should not read /etc ten times
+_VIEW_SECONDS = 2.0
+
+
+class _Prepared(NamedTuple):
+    entries: tuple[Entry, ...]
+    lowers: tuple[str, ...]
+    inner_binds: tuple[tuple[str, str], ...]
+    copied: Path | None
+    """The template, where each upper gets a copy of it."""
+    at: float
+
+
+def host_config() -> ImageConfig:
+    """What `host` says about its containers. The id is that of the distribution's release and
+    architecture.
+    """
+    architecture, variant = machine_architecture()
+    try:
+        release = Path("/etc/os-release").read_bytes()
+    except OSError:
+        release = b""
+    identity = hashlib.sha256(b"host\0" + architecture.encode() + b"\0" + release)
+    return ImageConfig(
+        id=f"sha256:{identity.hexdigest()}",
+        reference=REFERENCE,
+        command=("/bin/sh",),
+        environment=(SEARCH_PATH,),
+        architecture=architecture,
+        variant=variant,
+    )
+
+
+def machine_architecture() -> tuple[str, str]:
+    """(architecture, variant) of this machine in the words of image configs."""
+    machine = platform.machine()
+    return ARCHITECTURES.get(machine, (machine, ""))
+
+
+class HostImage:
+    """`/` as an image. Keep one per process: what it read serves several containers."""
+
+    def __init__(
+        self, paths: Paths, *, top: Path = Path("/"), mounts: Sequence[MountPoint] | None = None
+    ) -> None:
+        self._top = top
+        self._store = paths.images / "host"
+        self._hidden = tuple(Path(os.path.realpath(path)) for path in (paths.data, paths.run))
+        self._mounts = mounts
+        self._follows_redirects = follows_redirects()
+        self._prepared: _Prepared | None = None
+
+    def root_filesystem(self, upper: Path, work: Path) -> RootFilesystem:
+        """Prepare the upper, unless that was done, and say how the root is mounted."""
+        prepared = self.prepare()
+        if not _is_prepared(upper):
+            _lay_upper(upper, prepared)
+        return RootFilesystem(
+            lowers=prepared.lowers,
+            upper=str(upper),
+            work=str(work),
+            inner_binds=prepared.inner_binds,
+        )
+
+    def prepare(self) -> _Prepared:
+        """Read the machine, unless that was done a moment ago. May be called early, beside other
+        work.
+        """
+        now = time.monotonic()
+        if self._prepared is None or now - self._prepared.at > _VIEW_SECONDS:
+            self._prepared = self._look(now)
+        return self._prepared
+
+    def _look(self, now: float) -> _Prepared:
+        mounts = read_mounts() if self._mounts is None else self._mounts
+        can_redirect = self._follows_redirects and self._lies_on_the_top(mounts)
+        view = survey(self._top, hidden=self._hidden, mounts=mounts, can_redirect=can_redirect)
+        self._store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        template = ensure_template(self._top, self._store, view.skeleton, hidden=self._hidden)
+        top = str(self._top)
+        if can_redirect:
+            anew = self._redirected(template)
+            entries = (*view.over_root, *anew, *view.shown_of_var)
+            return _Prepared(entries, (top,), view.inner_binds, None, now)
+        if template.stat().st_dev != self._top.stat().st_dev:
+            return _Prepared(view.over_root, (str(template), top), view.inner_binds, None, now)
+        return _Prepared(view.over_root, (top,), view.inner_binds, template, now)
+
+    def _lies_on_the_top(self, mounts: Sequence[MountPoint]) -> bool:
+        """Whether overlay, which crosses no mount, can reach the templates below the top."""
+        store, top = os.path.realpath(self._store), str(self._top)
+        return is_within(store, top) and mount_of(store, mounts) == mount_of(top, mounts)
+
+    def _redirected(self, template: Path) -> Iterator[Entry]:
+        place = os.path.relpath(os.path.realpath(template), self._top)
+        for name in MADE_ANEW:
+            if (template / name).is_dir():
+                yield entry_like(template, name, "folder", target=f"/{place}/{name}")
+
+
+def _is_prepared(upper: Path) -> bool:
+    return upper.is_dir() and any(os.scandir(upper))
+
+
+def _lay_upper(upper: Path, prepared: _Prepared) -> None:
+    """It gets its name last: an upper without some of its whiteouts would show what they hide."""
+    building = upper.with_name(f".{upper.name}.{os.getpid()}")
+    with faults.point("lay host upper"):
+        building.mkdir()
+        building.chmod(0o755)
+        lay_entries(building, prepared.entries)
+        if prepared.copied is not None:
+            copy_template(prepared.copied, building)
+    with faults.point("name host upper"):
+        building.rename(upper)
+
+
+def follows_redirects() -> bool:
+    """Whether overlayfs follows a redirect without being asked to; so it does unless it was built
+    otherwise.
+    """
+    try:
+        parameters = Path("/sys/module/overlay/parameters")
+        return "Y" in (
+            (parameters / "redirect_always_follow").read_text().strip(),
+            (parameters / "redirect_dir").read_text().strip(),
+        )
+    except OSError:
+        return True
+
+
+def read_mounts() -> tuple[MountPoint, ...]:
+    """The mounts of this process's namespace; of several on one point the topmost, which is the
+    last.
+    """
+    found: dict[str, MountPoint] = {}
+    for mount in _parse_mountinfo(Path("/proc/self/mountinfo").read_text(errors="surrogateescape")):
+        found.pop(mount.path, None)
+        found[mount.path] = mount
+    return tuple(found.values())
+
+
+def _parse_mountinfo(text: str) -> Iterator[MountPoint]:
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        path = before.split(" ")[4]
+        for escape, character in (
+            ("\\040", " "),
+            ("\\011", "\t"),
+            ("\\012", "\n"),
+            ("\\134", "\\"),
+        ):
+            path = path.replace(escape, character)
+        yield MountPoint(path, after.split(" ", 1)[0])

@@ -1,0 +1,217 @@
+"""What `image: host` shows in place of /etc, /run and /var: a folder made once, and anew when the
+host changed.
+
+/etc is a copy of what every user of the host may read, so that a key or a password file which
+appears there later never shows; /run and /var are empty folders with their owners. One template
+serves all containers through overlayfs (host.py says how), so it is never changed: it is complete
+once it has its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.images.host_view import MADE_ANEW, Entry, is_public, is_within
+from runtime.linux import faults
+
+FORMAT = b"1"
+"""Changes when templates of an older version must not be used any more."""
+
+WHITEOUT_DEVICE = 0
+"""The device number 0:0."""
+
+
+class _Item(NamedTuple):
+    path: str
+    status: os.stat_result
+
+
+def ensure_template(
+    top: Path, store: Path, skeleton: Sequence[Entry], *, hidden: Sequence[Path] = ()
+) -> Path:
+    """A folder below `store` that holds etc, run and var of the present state of the machine."""
+    items = tuple(_public_items(f"{top}/etc", "", [str(path) for path in hidden]))
+    template = store / _signature(items, skeleton)
+    if not template.is_dir():
+        building = template.with_name(f".{template.name}.{os.getpid()}")
+        with faults.point("make host template"):
+            shutil.rmtree(building, ignore_errors=True)
+            _make(building, top / "etc", items, skeleton)
+        with faults.point("name host template"):
+            _name(building, template)
+    return template
+
+
+def _public_items(etc: str, folder: str, hidden: Sequence[str]) -> Iterator[_Item]:
+    """Every public entry below the folder, parents first."""
+    with os.scandir(f"{etc}/{folder}") as listing:
+        entries = sorted(listing, key=lambda item: item.name)
+    for item in entries:
+        try:
+            status = item.stat(follow_symlinks=False)
+        except FileNotFoundError:  # just removed
+            continue
+        if not is_public(item.name, status):
+            continue
+        path = f"{folder}/{item.name}" if folder else item.name
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if is_folder and any(is_within(f"{etc}/{path}", root) for root in hidden):
+            continue
+        yield _Item(path, status)
+        if is_folder:
+            yield from _public_items(etc, path, hidden)
+
+
+def _signature(items: Sequence[_Item], skeleton: Sequence[Entry]) -> str:
+    """Of everything that the template is made from; a content's change shows in its ctime."""
+    digest = hashlib.sha256(FORMAT)
+    for entry in skeleton:
+        digest.update(os.fsencode(f"{entry}\n"))
+    for path, status in items:
+        line = f"{path}\0{status.st_mode}\0{status.st_uid}\0{status.st_gid}\0{status.st_ctime_ns}\n"
+        digest.update(os.fsencode(line))
+    return digest.hexdigest()[:32]
+
+
+def _make(building: Path, etc: Path, items: Sequence[_Item], skeleton: Sequence[Entry]) -> None:
+    building.mkdir(parents=True)
+    building.chmod(0o755)
+    lay_entries(building, skeleton)
+    (building / "etc").mkdir()
+    _copy_items(etc, items, building / "etc")
+    for name in MADE_ANEW:
+        if (building / name).is_dir():
+            # Where the template is a lower of its own, the host's folder below it must not show
+            # through
+            os.setxattr(building / name, "trusted.overlay.opaque", b"y")
+
+
+def _name(building: Path, template: Path) -> None:
+    try:
+        building.rename(template)
+    except OSError:
+        shutil.rmtree(building)
+        if not template.is_dir():  # somebody else was first otherwise
+            raise
+
+
+def copy_template(template: Path, upper: Path) -> None:
+    """Copy it into an upper, for machines where overlayfs cannot show it."""
+    _copy_items(template, tuple(_everything(template, "")), upper)
+    for name in MADE_ANEW:
+        if (upper / name).is_dir():
+            os.setxattr(upper / name, "trusted.overlay.opaque", b"y")
+
+
+def _everything(top: Path, folder: str) -> Iterator[_Item]:
+    for item in os.scandir(top / folder):
+        path = f"{folder}/{item.name}" if folder else item.name
+        yield _Item(path, item.stat(follow_symlinks=False))
+        if item.is_dir(follow_symlinks=False):
+            yield from _everything(top, path)
+
+
+def _copy_items(source: Path, items: Sequence[_Item], target: Path) -> None:
+    """Thousands of small files: relative to two descriptors, with as few calls for each as
+    possible.
+    """
+    reading, writing = _open_folder(source), _open_folder(target)
+    try:
+        for item in items:
+            try:
+                _copy_item(item, reading, writing)
+            except (
+                FileNotFoundError,
+                PermissionError,
+            ):  # it changes under us: the next scan sees it
+                continue
+        for path, status in ((".", os.fstat(reading)), *reversed(items)):
+            if stat.S_ISDIR(status.st_mode):
+                _copy_attributes(path, status, writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _copy_item(item: _Item, reading: int, writing: int) -> None:
+    path, status = item
+    if stat.S_ISDIR(status.st_mode):
+        os.mkdir(path, dir_fd=writing)
+    elif stat.S_ISLNK(status.st_mode):
+        os.symlink(os.readlink(path, dir_fd=reading), path, dir_fd=writing)
+    else:
+        _copy_file(path, reading, writing)
+
+
+def _copy_attributes(path: str, status: os.stat_result, folder: int) -> None:
+    if status.st_uid or status.st_gid:
+        os.chown(path, status.st_uid, status.st_gid, dir_fd=folder)
+    os.chmod(path, stat.S_IMODE(status.st_mode), dir_fd=folder)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=folder)
+
+
+def _copy_file(path: str, reading: int, writing: int) -> None:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    source = os.open(path, flags, dir_fd=reading)
+    try:
+        status = os.fstat(source)
+        # It may have become private, or something else, since it was listed
+        if not is_public(os.path.basename(path), status):
+            raise PermissionError(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        target = os.open(path, flags, 0o600, dir_fd=writing)
+        try:
+            _copy_content(source, target, status)
+        finally:
+            os.close(target)
+    finally:
+        os.close(source)
+
+
+def _copy_content(source: int, target: int, status: os.stat_result) -> None:
+    remaining = status.st_size
+    while remaining > 0 and (data := os.read(source, min(remaining, 1 << 20))):
+        os.write(target, data)
+        remaining -= len(data)
+    if status.st_uid or status.st_gid:
+        os.fchown(target, status.st_uid, status.st_gid)
+    os.fchmod(target, stat.S_IMODE(status.st_mode))
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def lay_entries(top: Path, entries: Sequence[Entry]) -> None:
+    """Make the entries in a folder of ours that nobody else sees yet."""
+    folder = _open_folder(top)
+    try:
+        for entry in entries:
+            _lay(entry, top, folder)
+    finally:
+        os.close(folder)
+
+
+def _lay(entry: Entry, top: Path, folder: int) -> None:
+    if entry.kind == "absent":
+        os.mknod(entry.path, stat.S_IFCHR, WHITEOUT_DEVICE, dir_fd=folder)
+        return
+    if entry.kind == "link":
+        os.symlink(entry.target, entry.path, dir_fd=folder)
+        return
+    os.mkdir(entry.path, dir_fd=folder)
+    if entry.uid or entry.gid:
+        os.chown(entry.path, entry.uid, entry.gid, dir_fd=folder)
+    os.chmod(entry.path, entry.mode, dir_fd=folder)
+    if entry.kind == "empty":
+        os.setxattr(f"{top}/{entry.path}", "trusted.overlay.opaque", b"y")
+    elif entry.target:
+        target = os.fsencode(entry.target)
+        os.setxattr(f"{top}/{entry.path}", "trusted.overlay.redirect", target)
+
+
+def _open_folder(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
