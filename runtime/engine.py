@@ -147,15 +147,15 @@ class Engine:
         return database.find_volume(name) if database else None
 
     def images(self) -> tuple[ImageRecord, ...]:
-        from runtime.images import front
+        from runtime.images.front import Images
 
-        return front.list_images(self.paths)
+        return Images(self.paths).list()
 
     def image(self, reference: str) -> ImageRecord | None:
         """`host`, `dir:PATH` and `oci:PATH` too. None when it is not here."""
-        from runtime.images import front
+        from runtime.images.front import Images
 
-        return front.find(self.paths, reference)
+        return Images(self.paths).find(reference)
 
     def events(
         self, project: str, *, since: float | None = None, until: float | None = None
@@ -267,14 +267,14 @@ class Engine:
 
     async def create_network(self, options: NetworkOptions) -> NetworkRecord:
         """A subnet and a name; the bridge comes with the first container. Raises AlreadyExists."""
-        from runtime.networks import addresses
+        from runtime.networks import addresses, host_facts
 
         database = self._write()
         project_id = self._ensure_project().id if options.project else ""
         network_id = secrets.token_hex(32)
-        with addresses.host_lock():
+        with host_facts.address_lock():
             allocation = addresses.allocate_network(
-                options, database.networks(), addresses.read_host_facts()
+                options, database.networks(), host_facts.read_host_facts()
             )
             record = NetworkRecord(
                 id=NetworkId(network_id),

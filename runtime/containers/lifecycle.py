@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 
 from runtime.errors import NotFound
-from runtime.images import front as images
+from runtime.images.front import Images
 from runtime.linux import files
 from runtime.paths import Paths
 from runtime.state import run_states
@@ -38,7 +38,7 @@ def create_container(
 ) -> ContainerRecord:
     """Row, folder, volumes, injected files. Raises AlreadyExists, NotFound (image, volume),
     RuntimeFault."""
-    image = images.image_config(paths, options.image)
+    image = Images(paths).image_config(options.image)
     record = ContainerRecord(
         id=ContainerId(secrets.token_hex(32)),
         project_id=project.id,
@@ -186,7 +186,7 @@ def _make_files(database: Database, paths: Paths, record: ContainerRecord) -> No
     folder = paths.container(record.id)
     for name in ("files", "logs", "rootfs"):
         files.ensure_directory(folder / name)
-    images.root_filesystem(paths, record.options.image, folder, volatile=record.options.volatile)
+    Images(paths).root_filesystem(record.options.image, folder)
     injected_files.write(record.options.files, folder / "files")
     _fill_volumes(database, paths, record)
 
@@ -206,5 +206,5 @@ def _fill_volumes(database: Database, paths: Paths, record: ContainerRecord) -> 
                 hint=f"create it with `pycompose volume create {mount.source}`",
             )
         if named.is_empty(volume):
-            layers = images.layer_paths(paths, record.options.image)
+            layers = Images(paths).layer_paths(record.options.image)
             named.copy_up(volume, layers, mount.target, owner_only=record.options.image == "host")
