@@ -16,10 +16,10 @@ import json
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from runtime import codec
+from runtime.frozen import dataclass, field
 from runtime.values import Event, ExecOptions, RunState
 
 VERSION = 1
@@ -251,6 +251,9 @@ class LaunchRequest:
     """pipes: keep a write end of stdin; else stdin is /dev/null."""
     columns: int = 0
     rows: int = 0
+    log_folder: str = ""
+    """pipes, tty: where the keeper writes the output itself when no supervisor can be kept alive;
+    empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,7 +386,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeBack:
-    """A new supervisor asks for everything held; answered by any number of Held and then Done."""
+    """A new supervisor asks for everything held; answered by any number of Held and then Roster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -393,9 +396,28 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """Every init that the keeper forked and that runs, and those that ended but whose output nobody
+    has released yet. A process that is not here is no child of this keeper (R11)."""
+
+    processes: tuple[ProcessRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndIfIdle:
     """The supervisor has nothing to do. Refused (Failure) while a client queues or a container
     runs; else the keeper removes the socket under its lock and ends both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperRecord:
+    """No message: keeper.json, by which others find the two processes of a project."""
+
+    pid: int
+    start_time: int
+    boot_id: str = ""
+    supervisor_pid: int = 0
+    supervisor_start_time: int = 0
 
 
 # --- keeper <-> init
@@ -452,13 +474,13 @@ def send(
     connection.sendall(frame[sent:])
 
 
-@dataclass(slots=True)
 class Frames:
     """Bytes in, messages out; one per connection. Holds descriptors until the frame they belong to
     is whole."""
 
-    _buffer: bytearray = field(default_factory=bytearray)
-    _descriptors: list[int] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._descriptors: list[int] = []
 
     def feed(
         self, data: bytes, descriptors: Sequence[int] = ()

@@ -1,0 +1,142 @@
+"""How a keeper begins: lock, socket, supervisor; then the loop of keeping.py, until nothing is left
+to keep.
+
+Clients may connect as soon as the socket listens, and wait in its queue for the supervisor. Both
+processes load their code at the same time, which is why the imports below come after the spawn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from runtime.linux import faults
+from runtime.paths import Paths, ProjectPaths
+
+BACKLOG = 512
+LOG_SIZE = 1 << 20
+LOCK_ATTEMPTS = 500
+LOCK_PAUSE = 0.01
+
+
+def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None:
+    """Returns when the project is idle, or when another keeper serves it already.
+
+    `parts`, for tests: `program` of the supervisor, `births`.
+    """
+    faults.configure("keeper")
+    # P10: shells and CI runners leave descriptors open that are none of ours
+    os.closerange(int(ready) + 1, 1 << 16)
+    os.chdir("/")
+    os.umask(0o077)
+    _ignore_the_terminal()
+    paths = Paths(Path(data), Path(run))
+    project = paths.project(project_id)
+    lock = take_lock(project)
+    if lock is None:
+        os.write(int(ready), b"1")
+        return
+    _shorten(project.engine_log)
+    listener = listen(project.control_socket)
+    os.write(int(ready), b"1")
+    os.close(int(ready))
+
+    from runtime.keeper.supervision import Supervision
+
+    supervision = Supervision(paths, project_id, listener, **_only(parts, "program"))
+    supervision.spawn()
+
+    from runtime.keeper.keeping import Keeper
+
+    keeper = Keeper(project, listener=listener, supervision=supervision, **_only(parts, "births"))
+    keeper.run()
+    # the lock is held until this process ends
+    os.close(lock)
+
+
+def _only(parts: dict[str, Any], name: str) -> dict[str, Any]:
+    return {name: parts[name]} if name in parts else {}
+
+
+def take_lock(project: ProjectPaths) -> int | None:
+    """The project's lock, held until this process ends; None when another keeper has it and
+    listens.
+
+    One that is just ending has it for some milliseconds more, so this waits for one or the other.
+    """
+    for _attempt in range(LOCK_ATTEMPTS):
+        if (descriptor := _try_lock(project)) is not None:
+            return descriptor
+        if _is_listening(project.control_socket):
+            return None
+        # no event tells of a lock that is let go without blocking on it for ever
+        time.sleep(LOCK_PAUSE)  # noqa: TID251
+    sys.exit(f"the lock {project.lock} is held, but nobody listens on {project.control_socket}")
+
+
+def _try_lock(project: ProjectPaths) -> int | None:
+    for folder in (project.run, project.processes, project.states):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(project.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # the last keeper removes the file while it holds it: then this is a lock on nothing
+        if os.path.samestat(os.fstat(descriptor), os.stat(project.lock)):
+            with faults.point("write lock"):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(short_address(path))
+        except OSError:
+            return False
+    return True
+
+
+def listen(path: Path) -> socket.socket:
+    """The control socket, under the lock: whatever stands there is a dead keeper's."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with faults.point("listen"):
+        path.unlink(missing_ok=True)
+        listener.bind(short_address(path))
+        listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def short_address(path: Path) -> str:
+    """An address for `path`: a socket's holds 108 bytes, a PYCOMPOSE_ROOT may be longer.
+
+    Leaves a descriptor of the folder open, which must not be closed before the address was used;
+    called a few times in a process's life.
+    """
+    if len(os.fsencode(path)) < 100:
+        return str(path)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return f"/proc/self/fd/{folder}/{path.name}"
+
+
+def _shorten(log: Path) -> None:
+    """What was said long ago is not kept for ever."""
+    if log.exists() and log.stat().st_size > LOG_SIZE:
+        os.truncate(log, 0)
+
+
+def _ignore_the_terminal() -> None:
+    """Neither a closed terminal nor Ctrl-C in it is meant for this process."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTTOU, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_IGN)

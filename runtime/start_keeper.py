@@ -1,0 +1,176 @@
+"""How a project's keeper is started, by the engine and by a supervisor whose keeper died.
+
+By absolute path with `-P -E -s -S`, a clean environment and a session of its own: nothing of the
+caller's folder is imported, nothing of his terminal reaches it. Leaves everything else to the
+keeper: of two that are started at once, one serves and the other ends (keeper/main.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import socket
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from runtime.errors import Unreachable
+from runtime.linux import faults, files
+from runtime.paths import Paths, ProjectPaths
+
+PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper", "__main__.py")
+OPTIONS = ("-P", "-E", "-s", "-S")
+DEADLINE = 10.0
+"""Seconds to a listening socket; it takes milliseconds."""
+READY = 3
+"""The descriptor on which a keeper says that it listens."""
+
+
+class Started(NamedTuple):
+    """A keeper that was started and may not listen yet."""
+
+    pid: int
+    """Of the process that leaves the keeper behind and ends at once."""
+    ready: int
+
+
+_started: dict[ProjectPaths, Started] = {}
+
+
+def start(paths: Paths, project_id: str, *, program: str = PROGRAM) -> None:
+    """Start one and return at once, if nobody listens. Raises Unreachable, OSError."""
+    project = paths.project(project_id)
+    if project in _started or is_listening(project):
+        return
+    ready, written = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = _spawn(paths, project_id, written, program)
+    except BaseException:
+        os.close(ready)
+        raise
+    finally:
+        os.close(written)
+    _started[project] = Started(pid, ready)
+
+
+async def wait_until_listening(paths: Paths, project_id: str) -> None:
+    """Start a keeper if there is none; return when its socket takes connections. Raises
+    Unreachable."""
+    import anyio
+
+    if (started := _starting(paths, project_id)) is None:
+        return
+    # a copy, since several tasks may wait for the same keeper
+    ready = os.dup(started.ready)
+    try:
+        with anyio.move_on_after(DEADLINE):
+            await anyio.wait_readable(ready)
+    finally:
+        os.close(ready)
+    _finish(paths.project(project_id), started)
+
+
+def wait_until_listening_blocking(paths: Paths, project_id: str) -> None:
+    """The same without an event loop."""
+    if (started := _starting(paths, project_id)) is not None:
+        select.select([started.ready], [], [], DEADLINE)
+        _finish(paths.project(project_id), started)
+
+
+def is_listening(project: ProjectPaths) -> bool:
+    """Whether a keeper takes connections now; a socket that a dead one left does not count."""
+    if not project.control_socket.exists():
+        return False
+    folder = os.open(project.run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(f"/proc/self/fd/{folder}/{project.control_socket.name}")
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
+
+
+def _starting(paths: Paths, project_id: str) -> Started | None:
+    project = paths.project(project_id)
+    start(paths, project_id)
+    return _started.get(project)
+
+
+def _finish(project: ProjectPaths, started: Started) -> None:
+    """Judge how it went, and forget it. Raises Unreachable."""
+    if _started.get(project) is started:
+        del _started[project]
+        os.close(started.ready)
+        # its first process ends as soon as it has forked
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(started.pid, 0)
+    if not is_listening(project):
+        raise Unreachable(
+            "the project's keeper does not start",
+            code="E331",
+            tried=f"start {PROGRAM}",
+            answered=_last_line(project.engine_log),
+            hint=f"see {project.engine_log}",
+        )
+
+
+def _spawn(paths: Paths, project_id: str, ready: int, program: str) -> int:
+    arguments = [str(paths.data), str(paths.run), project_id, str(READY)]
+    # R42: the caller may have been started without descriptors 0-2, so these may be among them
+    log = _high(_open_log(paths.project(project_id)))
+    high = _high(os.dup(ready))
+    try:
+        with faults.point("spawn keeper"):
+            return os.posix_spawn(
+                sys.executable,
+                [sys.executable, *OPTIONS, program, *arguments],
+                clean_environment(),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                    (os.POSIX_SPAWN_DUP2, high, READY),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=range(1, 32),
+            )
+    finally:
+        os.close(log)
+        os.close(high)
+
+
+def clean_environment() -> dict[str, str]:
+    """What our processes start with, whoever calls: planned faults, and a UTF-8 locale."""
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return {"PATH": path, "LC_ALL": "C.UTF-8", **faults.environment()}
+
+
+def _open_log(project: ProjectPaths) -> int:
+    while True:
+        files.ensure_directory(project.run)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            return os.open(project.engine_log, flags, 0o600)
+        except FileNotFoundError:
+            # a keeper that is just ending removed the folder in between
+            continue
+
+
+def _high(descriptor: int) -> int:
+    """Moved out of the way of the numbers that the keeper finds."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 16)
+    os.close(descriptor)
+    return moved
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1] if lines else "it wrote nothing"
