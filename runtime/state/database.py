@@ -208,7 +208,7 @@ class Database:
         """By name, by id, or by three digits or more that begin one container's id alone."""
         rows = self._ask(
             f"{_CONTAINERS} WHERE phase='there'"
-            " AND (name=?1 OR id=?1 OR (length(?1)>=3 AND id GLOB ?1||'*')) LIMIT 2",
+            " AND (name=?1 OR id=?1 OR (length(?1)>=3 AND substr(id,1,length(?1))=?1)) LIMIT 2",
             id_or_name,
         )
         exact = [row for row in rows if id_or_name in (row[0], row[2])] or rows
@@ -332,7 +332,7 @@ class Database:
     def endpoints(self, *, network_id: str = "", container_id: str = "") -> tuple[EndpointRow, ...]:
         column, value = ("network_id", network_id) if network_id else ("container_id", container_id)
         rows = self._ask(f"SELECT {_ENDPOINT} FROM endpoint WHERE {column}=?", value)
-        return tuple(EndpointRow(*row[:6], names=tuple(json.loads(row[6]))) for row in rows)
+        return tuple(_endpoint(row) for row in rows)
 
     def put_endpoints(self, rows: Iterable[EndpointRow]) -> None:
         """Give addresses, or change what is known of them. Raises sqlite3.IntegrityError for a
@@ -454,6 +454,11 @@ def _network(row: Any) -> NetworkRecord:
         gateway_ipv6=row[7],
         created_at=row[8],
     )
+
+
+def _endpoint(row: Any) -> EndpointRow:
+    network_id, container_id, ipv4, ipv6, mac, link, names = row
+    return EndpointRow(network_id, container_id, ipv4, ipv6, mac, link, tuple(json.loads(names)))
 
 
 def _volume(row: Any) -> VolumeRecord:

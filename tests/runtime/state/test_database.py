@@ -1,0 +1,199 @@
+"""What exists survives as rows, and a half-made thing is never seen as made."""
+
+import sqlite3
+import time
+
+import pytest
+
+from runtime.errors import AlreadyExists, RuntimeFault
+from runtime.paths import Paths, ensure_directories
+from runtime.state.database import Database, EndpointRow
+from runtime.values import (
+    ContainerId,
+    ContainerOptions,
+    ContainerRecord,
+    Event,
+    Mount,
+    NetworkId,
+    NetworkOptions,
+    NetworkRecord,
+    ProjectId,
+    ProjectRecord,
+    VolumeOptions,
+    VolumeRecord,
+)
+
+
+@pytest.fixture
+def database(paths: Paths) -> Database:
+    ensure_directories(paths)
+    return Database.open(paths)
+
+
+@pytest.fixture
+def shop(database: Database) -> ProjectRecord:
+    return database.ensure_project("shop", new_id="12345678", folder="/x", files=("/x/c.yaml",))
+
+
+def container(name: str = "shop-web-1", first: str = "a") -> ContainerRecord:
+    return ContainerRecord(
+        id=ContainerId(first * 64),
+        project_id=ProjectId("12345678"),
+        options=ContainerOptions(
+            project="shop", name=name, mounts=(Mount(type="volume", source="v", target="/v"),)
+        ),
+        created_at=1.5,
+    )
+
+
+def network(name: str = "shop_default", number: str = "1") -> NetworkRecord:
+    return NetworkRecord(
+        id=NetworkId(number * 64),
+        options=NetworkOptions(name=name, project="shop"),
+        project_id="12345678",
+        bridge=f"pc0000123{number}",
+        subnet="172.17.0.0/16",
+        gateway="172.17.0.1",
+    )
+
+
+def test_a_container_comes_back_as_it_was_put_in(database: Database, shop: ProjectRecord):
+    database.add_container(container(), ())
+    database.set_phase(container().id, "there")
+    assert database.containers(shop.id) == (container(),)
+
+
+def test_a_container_that_is_being_made_is_not_seen(database: Database, shop: ProjectRecord):
+    database.add_container(container(), ())
+    assert database.containers() == ()
+    assert database.find_container("shop-web-1") is None
+    assert database.unfinished_containers(shop.id) == (("a" * 64, "creating"),)
+
+
+def test_a_container_name_is_given_once(database: Database, shop: ProjectRecord):
+    database.add_container(container(), ())
+    with pytest.raises(AlreadyExists, match='container name "shop-web-1" is already in use'):
+        database.add_container(container(first="b"), ())
+
+
+@pytest.mark.parametrize("words", ["shop-web-1", "a" * 64, "aaa"])
+def test_a_container_is_found_by_name_by_id_and_by_the_beginning_of_its_id(
+    database: Database, shop: ProjectRecord, words: str
+):
+    database.add_container(container(), (), phase="there")
+    assert database.find_container(words) == container()
+
+
+@pytest.mark.parametrize("words", ["", "aa", "shop", "*", "a?a"])
+def test_nothing_else_finds_a_container(database: Database, shop: ProjectRecord, words: str):
+    database.add_container(container(), (), phase="there")
+    assert database.find_container(words) is None
+
+
+def test_the_beginning_of_two_ids_finds_neither(database: Database, shop: ProjectRecord):
+    database.add_container(container(), (), phase="there")
+    other = ContainerRecord(
+        id=ContainerId("a" * 63 + "b"),
+        project_id=ProjectId("12345678"),
+        options=ContainerOptions(project="shop", name="other"),
+    )
+    database.add_container(other, (), phase="there")
+    assert database.find_container("aaaa") is None
+
+
+def test_a_network_with_an_endpoint_stays(database: Database, shop: ProjectRecord):
+    database.add_container(container(), (), phase="there")
+    database.add_network(network())
+    database.put_endpoints([EndpointRow("1" * 64, "a" * 64, "172.17.0.2")])
+    assert database.delete_network("1" * 64) is False
+    database.delete_container("a" * 64)
+    assert database.delete_network("1" * 64) is True
+    assert database.networks() == ()
+
+
+def test_an_address_is_given_once_in_a_network(database: Database, shop: ProjectRecord):
+    database.add_network(network())
+    for name, first in (("one", "a"), ("two", "b")):
+        database.add_container(container(name, first), (), phase="there")
+    database.put_endpoints([EndpointRow("1" * 64, "a" * 64, "172.17.0.2")])
+    with pytest.raises(sqlite3.IntegrityError):
+        with database.transaction("endpoints") as connection:
+            connection.execute(
+                "INSERT INTO endpoint (network_id, container_id, ipv4) VALUES (?,?,?)",
+                ("1" * 64, "b" * 64, "172.17.0.2"),
+            )
+
+
+def test_a_volume_that_is_mounted_stays(database: Database, shop: ProjectRecord):
+    database.add_volume(VolumeRecord(options=VolumeOptions(name="v"), path="/v"))
+    database.add_container(container(), ["v"], phase="there")
+    assert database.delete_volume("v") is False
+    assert database.volume_users("v") == ("shop-web-1",)
+    database.delete_container("a" * 64)
+    assert database.delete_volume("v") is True
+
+
+def test_a_project_is_forgotten_when_nothing_of_it_is_left(database: Database, shop: ProjectRecord):
+    database.add_network(network())
+    assert database.forget_project(shop.id) is False
+    database.delete_network("1" * 64)
+    assert database.forget_project(shop.id) is True
+    assert database.projects() == ()
+
+
+def test_events_come_back_in_order_and_within_their_times(database: Database, shop: ProjectRecord):
+    events = [
+        Event(time=float(i), type="container", action="start", id="a", project_id=shop.id)
+        for i in range(5)
+    ]
+    for event in events:
+        database.add_event(event)
+    assert database.events(shop.id, since=1.0, until=3.0) == tuple(events[1:4])
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database, shop: ProjectRecord):
+    def fail() -> None:
+        with database.transaction("endpoints") as connection:
+            connection.execute("DELETE FROM project")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert database.find_project("shop") == shop
+
+
+def test_a_file_that_is_no_database_is_refused_with_its_path(paths: Paths):
+    ensure_directories(paths)
+    paths.database.write_bytes(b"not a database, but long enough to look like a file of one" * 20)
+    with pytest.raises(RuntimeFault) as caught:
+        Database.open(paths)
+    assert caught.value.code == "E301"
+    assert str(paths.database) in caught.value.message
+
+
+def test_a_newer_schema_is_refused_and_not_rewritten(paths: Paths):
+    ensure_directories(paths)
+    Database.open(paths).close()
+    connection = sqlite3.connect(paths.database)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(RuntimeFault, match="newer pycompose"):
+        Database.open(paths)
+
+
+def test_two_processes_make_the_same_database_once(paths: Paths):
+    ensure_directories(paths)
+    first, second = Database.open(paths), Database.open(paths)
+    first.ensure_project("shop", new_id="1", folder="/", files=())
+    assert second.ensure_project("shop", new_id="2", folder="/", files=()).id == "1"
+
+
+def test_old_events_go_when_there_are_too_many(database: Database, shop: ProjectRecord):
+    started = time.time()
+    for i in range(2100):
+        database.add_event(
+            Event(time=started + i, type="container", action="start", id="a", project_id=shop.id)
+        )
+    kept = database.events(shop.id, since=0.0, until=1e12)
+    assert len(kept) == 2000
+    assert kept[-1].time == started + 2099
