@@ -33,6 +33,7 @@ from runtime.values import (
     NetworkOptions,
     NetworkRecord,
     PortBinding,
+    ProcessRow,
     ProjectId,
     ProjectRecord,
     RunState,
@@ -49,18 +50,6 @@ class StartedContainer(NamedTuple):
 
     state: RunState
     pty: int | None
-
-
-class ProcessRow(NamedTuple):
-    """One process of a container, for `top`."""
-
-    pid: int
-    parent: int
-    user: str
-    started_at: float
-    cpu_seconds: float
-    terminal: str
-    command: str
 
 
 class ExecSession:
@@ -194,10 +183,7 @@ class Engine:
         """The processes in the container's cgroup, by pid of the host."""
         from runtime.containers import processes
 
-        return tuple(
-            ProcessRow(*row)
-            for row in processes.list_processes(self.paths, container.project_id, container.id)
-        )
+        return processes.list_processes(self.paths, container)
 
     # --- opening and closing
 

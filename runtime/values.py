@@ -407,6 +407,19 @@ class ContainerRecord:
         return self.state.status in ("running", "paused")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRow:
+    """One process of a container, for `top`; pids are the host's."""
+
+    pid: int
+    parent: int
+    user: str
+    started_at: float
+    cpu_seconds: float
+    terminal: str
+    command: str
+
+
 # --- networks, volumes, images
 
 
