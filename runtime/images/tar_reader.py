@@ -206,7 +206,7 @@ class TarReader:
         while is_extended:
             extension = self._buffer.exactly(BLOCK)
             if extension is None or len(pieces) > MAX_SPARSE_PIECES:
-                raise BadArchive(f"a wrong sparse map in {_show(entry.name)}")
+                raise BadArchive(f"a wrong sparse map in {show_name(entry.name)}")
             pieces += _gnu_pieces(extension, 0, 21)
             is_extended = extension[504]
         return entry._replace(size=size, pieces=_checked_pieces(entry, pieces, size))
@@ -233,7 +233,7 @@ class TarReader:
             keys = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
             numbers = [_decimal(value, entry.name) for key, value in pairs if key in keys]
         if len(numbers) % 2:
-            raise BadArchive(f"a wrong sparse map in {_show(entry.name)}")
+            raise BadArchive(f"a wrong sparse map in {show_name(entry.name)}")
         entry = entry._replace(name=name, size=size, stored=self._left)
         pieces = list(zip(numbers[::2], numbers[1::2], strict=True))
         return entry._replace(pieces=_checked_pieces(entry, pieces, size))
@@ -245,7 +245,7 @@ class TarReader:
         while not numbers or len(numbers) < 1 + 2 * numbers[0]:
             block = self._buffer.exactly(BLOCK) if self._left >= BLOCK else None
             if block is None or len(numbers) > 2 * MAX_SPARSE_PIECES:
-                raise BadArchive(f"a wrong sparse map in {_show(entry.name)}")
+                raise BadArchive(f"a wrong sparse map in {show_name(entry.name)}")
             self._left -= BLOCK
             *lines, text = (text + block).split(b"\n")
             numbers += [_decimal(line, entry.name) for line in lines if line.strip(b"\0")]
@@ -281,7 +281,7 @@ def _parse_header(block: bytes) -> Entry:
 
 def _signed_sum(block: bytes) -> int:
     signed = struct.unpack("512b", block)
-    return int(sum(signed)) - sum(signed[148:156]) + 8 * 32
+    return int(sum(signed) - sum(signed[148:156]) + 8 * 32)
 
 
 def _text(field: bytes) -> bytes:
@@ -303,7 +303,7 @@ def _number(field: bytes) -> int:
 
 def _decimal(text: bytes, name: bytes) -> int:
     if not text.isdigit() or len(text) > 20:
-        raise BadArchive(f"a wrong number in the header of {_show(name)}: {text[:40]!r}")
+        raise BadArchive(f"a wrong number in the header of {show_name(name)}: {text[:40]!r}")
     return int(text)
 
 
@@ -351,7 +351,7 @@ def _nanoseconds(text: bytes, name: bytes) -> int:
     whole, _, fraction = text.partition(b".")
     digits = whole.removeprefix(b"-")
     if not digits.isdigit() or len(digits) > 18 or (fraction and not fraction.isdigit()):
-        raise BadArchive(f"a wrong time in the header of {_show(name)}: {text[:40]!r}")
+        raise BadArchive(f"a wrong time in the header of {show_name(name)}: {text[:40]!r}")
     value = int(digits) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0") or 0)
     return -value if whole.startswith(b"-") else value
 
@@ -371,29 +371,31 @@ def _checked_pieces(
     end = 0
     for offset, length in pieces:
         if offset < end or length < 0 or offset + length > size:
-            raise BadArchive(f"a wrong sparse map in {_show(entry.name)}")
+            raise BadArchive(f"a wrong sparse map in {show_name(entry.name)}")
         end = offset + length
     if sum(length for _, length in pieces) != entry.stored:
-        raise BadArchive(f"a sparse map of {_show(entry.name)} that does not fit its content")
+        raise BadArchive(f"a sparse map of {show_name(entry.name)} that does not fit its content")
     return tuple(pieces)
 
 
 def _checked(entry: Entry) -> Entry:
     if entry.stored < 0 or entry.size < 0 or entry.uid < 0 or entry.gid < 0:
-        raise BadArchive(f"a negative number in the header of {_show(entry.name)}")
+        raise BadArchive(f"a negative number in the header of {show_name(entry.name)}")
     if entry.size > 1 << 62:
-        raise BadArchive(f"{_show(entry.name)} is {entry.size} bytes long, says its header")
+        raise BadArchive(f"{show_name(entry.name)} is {entry.size} bytes long, says its header")
     # 4294967295 means "leave it as it is" to chown(2)
     if entry.uid > 0xFFFF_FFFE or entry.gid > 0xFFFF_FFFE:
-        raise BadArchive(f"an owner that cannot be, in the header of {_show(entry.name)}")
+        raise BadArchive(f"an owner that cannot be, in the header of {show_name(entry.name)}")
     if len(entry.name) > MAX_PATH or len(entry.link) > MAX_PATH:
-        raise BadArchive(f"a name longer than {MAX_PATH} bytes: {_show(entry.name)}", code="E521")
+        raise BadArchive(
+            f"a name longer than {MAX_PATH} bytes: {show_name(entry.name)}", code="E521"
+        )
     if b"\0" in entry.name or b"\0" in entry.link:
-        raise BadArchive(f"a NUL in a name: {_show(entry.name)}")
+        raise BadArchive(f"a NUL in a name: {show_name(entry.name)}")
     return entry
 
 
-def _show(name: bytes) -> str:
+def show_name(name: bytes) -> str:
     """A name for a message: printable, and not too long (V46)."""
     text = name.decode("utf-8", "backslashreplace")
     shown = "".join(character if character.isprintable() else "?" for character in text)
