@@ -209,6 +209,8 @@ class ContainerOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     config_hash: str = ""
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    """What the caller goes by to name a change later (attribute -> digest); opaque here."""
 
     # process
     command: tuple[str, ...] | None = None

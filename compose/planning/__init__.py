@@ -1,1 +1,1 @@
-"""(Project, Observed) -> Plan. Pure, knows no engine. Read converge.py first."""
+"""(Project, Observed, wishes) -> Plan. Pure: knows no engine, no clock. Read converge.py first."""

@@ -1,0 +1,152 @@
+"""Which images to get. By pull policy: what is missing while a plan runs, what may be newer before.
+
+A pull can change which image a name means, and with it which containers are out of date. So images
+of the policies that look again (always, daily, every_...) are a plan of their own, carried out
+before anything is compared (`refreshing`); missing ones are part of the main plan. Source:
+reference cli.md 6.1 and 15.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from compose.errors import ComposeError
+from compose.model.project import Project
+from compose.model.service import Service
+from compose.options import CreateOptions, PullOptions, RunOptions
+from compose.planning.actions import EnsureImage
+from compose.planning.observed import Observed
+from compose.planning.plan import Plan, PlanBuilder, Step
+
+LOOKS_AGAIN = ("always", "daily", "weekly")
+BUILT_IN = ("host", "dir:", "oci:")
+
+
+def image_of(project: Project, service: Service) -> str:
+    """The service's image, or the name that a built one has."""
+    return service.image or f"{project.name}-{service.name}"
+
+
+def policy_of(service: Service, wishes: CreateOptions | RunOptions) -> str:
+    """The flag, else the file's word; `build` and nothing mean `missing`."""
+    policy = wishes.pull or service.pull_policy
+    return "missing" if policy in ("", "build", "if_not_present") else policy
+
+
+def looks_again(policy: str) -> bool:
+    return policy in LOOKS_AGAIN or policy.startswith("every_")
+
+
+def is_built_in(reference: str) -> bool:
+    """An image that lies on this machine and is never pulled."""
+    return reference == BUILT_IN[0] or reference.startswith(BUILT_IN[1:])
+
+
+def refreshing(
+    project: Project, names: Iterable[str], wishes: CreateOptions | RunOptions, observed: Observed
+) -> Plan:
+    """The pulls to carry out before the comparison."""
+    builder = PlanBuilder()
+    _add(builder, project, names, wishes, observed, again=True)
+    return builder.build()
+
+
+def add_missing(
+    builder: PlanBuilder,
+    project: Project,
+    names: Iterable[str],
+    wishes: CreateOptions | RunOptions,
+    observed: Observed,
+) -> Mapping[str, Step]:
+    """A step for each image that is not here, by reference."""
+    return _add(builder, project, names, wishes, observed, again=False)
+
+
+def _add(
+    builder: PlanBuilder,
+    project: Project,
+    names: Iterable[str],
+    wishes: CreateOptions | RunOptions,
+    observed: Observed,
+    *,
+    again: bool,
+) -> Mapping[str, Step]:
+    steps: dict[str, Step] = {}
+    for reference, services in _by_image(project, names).items():
+        service = project.all_services[services[0]]
+        policy = policy_of(service, wishes)
+        here = reference in observed.images
+        if is_built_in(reference) and here:
+            continue
+        if again != looks_again(policy) or (here and not again):
+            continue
+        if not here:
+            _check_obtainable(project, service, reference, policy)
+        steps[reference] = builder.add(
+            EnsureImage(
+                reference=reference,
+                policy=policy,
+                platform=service.platform,
+                services=services,
+                reason=f"pull policy {policy}" if here else f"needed by {', '.join(services)}",
+            )
+        )
+    return steps
+
+
+def pulling(project: Project, options: PullOptions, observed: Observed) -> Plan:
+    """What `pull` does: all images of the services, by policy `always` unless said otherwise."""
+    builder = PlanBuilder()
+    names = options.services or tuple(project.services)
+    for reference, services in _by_image(project, names).items():
+        service = project.all_services[services[0]]
+        if not service.image or (service.build is not None and options.ignore_buildable):
+            continue
+        policy = options.policy or _pull_policy(service)
+        builder.add(
+            EnsureImage(
+                reference=reference,
+                policy=policy,
+                platform=service.platform,
+                services=services,
+                reason=f"pull policy {policy}",
+            )
+        )
+    return builder.build()
+
+
+def _pull_policy(service: Service) -> str:
+    return "missing" if service.pull_policy in ("missing", "if_not_present") else "always"
+
+
+def _by_image(project: Project, names: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        service = project.all_services[name]
+        if service.provider is None:
+            reference = image_of(project, service)
+            found[reference] = (*found.get(reference, ()), name)
+    return found
+
+
+def _check_obtainable(project: Project, service: Service, reference: str, policy: str) -> None:
+    where = project.origins.nearest(("services", service.name, "image"))
+    if policy == "never" and not is_built_in(reference):
+        raise ComposeError(
+            f"image {reference} of service {service.name} is not here, and is not to be pulled",
+            code="E210",
+            where=where,
+            hint=f"`pycompose pull {service.name}`, or another `pull_policy`",
+        )
+    if not service.image:
+        raise ComposeError(
+            f"service {service.name} has an image to build, and building is not there yet",
+            code="E211",
+            where=project.origins.nearest(("services", service.name, "build")),
+            hint=f"build it elsewhere, import it as {reference}: `pycompose image import TAR NAME`",
+        )
+
+
+def references(project: Project, names: Collection[str]) -> tuple[str, ...]:
+    """What to ask the engine about."""
+    return tuple(_by_image(project, names))
