@@ -1,0 +1,58 @@
+"""Where each event of a running verb goes: to the progress, or to the log. What commands pass as
+`on_event`."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from compose.output.log_view import LogView
+from compose.output.progress_view import ProgressView
+from compose.scheduling.events import (
+    Attaching,
+    ContainerExited,
+    ContainerRecreated,
+    Event,
+    LogOutput,
+    Message,
+    ResourceEvent,
+)
+
+
+class Display:
+    """Progress, and the log where a verb has one."""
+
+    def __init__(self, progress: ProgressView, logs: LogView) -> None:
+        self.progress = progress
+        self.logs = logs
+
+    def __enter__(self) -> Display:
+        self.progress.__enter__()
+        self.logs.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self.logs.__exit__(*exception)
+        finally:
+            self.progress.__exit__(*exception)
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case LogOutput():
+                self.logs.output(event)
+            case ResourceEvent():
+                self.logs.flush()
+                self.progress.resource(event)
+            case Message():
+                self.logs.flush()
+                self.progress.message(event)
+            case Attaching():
+                # what was drawn so far stays above the log
+                self.progress.settle()
+                self.logs.attaching(event)
+            case ContainerExited():
+                self.logs.exited(event)
+            case ContainerRecreated():
+                self.logs.recreated(event)
+            case _:
+                assert_never(event)
