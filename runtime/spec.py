@@ -65,6 +65,7 @@ class Process(TypedDict, total=False):
     capabilities: Capabilities
     rlimits: list[Rlimit]
     noNewPrivileges: bool
+    apparmorProfile: str
     oomScoreAdj: int
     scheduler: Scheduler
     reaper: bool
@@ -87,6 +88,8 @@ class Mount(TypedDict, total=False):
     options: list[str]
     """Flags (`ro`, `nosuid`, ...), recursive ones (`rro`, ...), propagation (`rslave`, ...), the rest as file system
     data (`size=64m`)."""
+    subpath: str
+    """Ours: mount this path below `source`, resolved there without leaving it; others can write there."""
 
 
 class Device(TypedDict, total=False):
