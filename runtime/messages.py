@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import array
 import json
+import os
 import socket
 import struct
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,6 @@ class ProtocolError(Exception):
 
 
 # --- CLI -> supervisor
-# ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,6 @@ class TakeLease:
 
 
 # --- supervisor <-> keeper
-# -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,7 +420,6 @@ class KeeperRecord:
 
 
 # --- keeper <-> init
-# -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,6 +491,12 @@ class Frames:
         while (frame := self._take()) is not None:
             whole.append(frame)
         return whole
+
+    def close(self) -> None:
+        """Close descriptors of a frame that never became whole."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
 
     def _take(self) -> tuple[Any, int, list[int]] | None:
         if len(self._buffer) < _HEADER.size:

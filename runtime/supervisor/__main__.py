@@ -1,0 +1,14 @@
+"""Run by the keeper by absolute path (keeper/supervision.py). Arguments: the data root, the run
+root, the project's id; descriptor 3 is the listening control socket, 4 the channel to the keeper.
+"""
+
+import os
+import sys
+
+# Appended, not inserted: nothing beside the package may hide a module of the standard library.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+if __name__ == "__main__":
+    from runtime.supervisor.main import main
+
+    main(*sys.argv[1:])

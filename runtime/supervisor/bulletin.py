@@ -1,0 +1,62 @@
+"""What happened, kept in the database and told to whoever watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from runtime.messages import Happened
+from runtime.supervisor.machine import Machine
+from runtime.values import ContainerRecord, Event, RunState
+
+BACKLOG = 4096
+"""R08: a watcher that is so far behind is let go; it connects anew and reads the state."""
+
+
+class Bulletin:
+    """The project's events."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._watchers: list[MemoryObjectSendStream[Happened]] = []
+
+    def publish(
+        self,
+        record: ContainerRecord,
+        action: str,
+        state: RunState,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """An event of a container, with its state after it."""
+        event = Event(
+            time=time.time(),
+            type="container",
+            action=action,
+            id=record.id,
+            project_id=record.project_id,
+            attributes={
+                "name": record.name,
+                "service": record.options.service,
+                "image": record.options.image,
+                **(attributes or {}),
+            },
+        )
+        self._machine.append_event(event)
+        self._tell(Happened(event=event, state=state))
+
+    def watch(self) -> MemoryObjectReceiveStream[Happened]:
+        """Everything from now on; it ends when the watcher is too slow. Close it when done."""
+        sending, receiving = anyio.create_memory_object_stream[Happened](BACKLOG)
+        self._watchers.append(sending)
+        return receiving
+
+    def _tell(self, happened: Happened) -> None:
+        for watcher in tuple(self._watchers):
+            try:
+                watcher.send_nowait(happened)
+            except (anyio.WouldBlock, anyio.BrokenResourceError):
+                self._watchers.remove(watcher)
+                watcher.close()

@@ -1,0 +1,139 @@
+"""The supervisor's end of the socket pair to its keeper: questions with their replies, and exits.
+
+A question may have several replies (a launch: Forked, then Running). What the keeper says unasked
+goes to `hear`. The end of the connection is the end of the keeper.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from runtime.errors import RuntimeFault, Unreachable
+from runtime.messages import Failure, ProtocolError
+from runtime.supervisor.wire import Wire, close_all
+
+T = TypeVar("T")
+Reply = tuple[Any, list[int]]
+
+
+class Conversation:
+    """One question's replies, in order."""
+
+    def __init__(self, replies: MemoryObjectReceiveStream[Reply]) -> None:
+        self._replies = replies
+
+    async def reply(self) -> Reply:
+        """The next one, with its descriptors. Raises Unreachable when the keeper is gone."""
+        try:
+            return await self._replies.receive()
+        except anyio.EndOfStream:
+            raise lost_keeper() from None
+
+    async def expect(self, kind: type[T]) -> tuple[T, list[int]]:
+        """The next one, which must be a `kind`. Raises RuntimeFault for a Failure."""
+        message, descriptors = await self.reply()
+        if isinstance(message, kind):
+            return message, descriptors
+        close_all(descriptors)
+        if isinstance(message, Failure):
+            raise RuntimeFault(message.message, code=message.code, answered=message.answered)
+        raise RuntimeFault(f"the keeper answered {type(message).__name__}", code="E332")
+
+
+class KeeperLink:
+    """The one connection to the keeper."""
+
+    def __init__(self, wire: Wire, *, hear: Callable[[Any], None]) -> None:
+        self._wire = wire
+        self._hear = hear
+        self._numbers = itertools.count(1)
+        self._open: dict[int, MemoryObjectSendStream[Reply]] = {}
+        self._is_lost = False
+
+    async def run(self) -> None:
+        """Receive until the keeper ends; then every question fails."""
+        try:
+            while True:
+                message, request_id, descriptors = await self._wire.receive()
+                self._deliver(message, request_id, descriptors)
+        except (EOFError, OSError, ProtocolError, anyio.ClosedResourceError):
+            return
+        finally:
+            self._is_lost = True
+            for stream in self._open.values():
+                stream.close()
+
+    async def tell(self, message: Any, descriptors: Sequence[int] = ()) -> None:
+        """Without a reply. A keeper that is gone is noticed elsewhere."""
+        try:
+            await self._wire.send(message, 0, descriptors)
+        except (OSError, anyio.ClosedResourceError):
+            return
+
+    @asynccontextmanager
+    async def ask(
+        self, message: Any, descriptors: Sequence[int] = ()
+    ) -> AsyncIterator[Conversation]:
+        """Raises Unreachable."""
+        number = next(self._numbers)
+        sending, receiving = anyio.create_memory_object_stream[Reply](math.inf)
+        self._open[number] = sending
+        try:
+            await self._send(message, number, descriptors)
+            yield Conversation(receiving)
+        finally:
+            del self._open[number]
+            sending.close()
+            _throw_away(receiving)
+
+    async def request(
+        self, message: Any, kind: type[T], descriptors: Sequence[int] = ()
+    ) -> tuple[T, list[int]]:
+        """One question with one reply of that kind. Raises RuntimeFault, Unreachable."""
+        async with self.ask(message, descriptors) as conversation:
+            return await conversation.expect(kind)
+
+    async def _send(self, message: Any, number: int, descriptors: Sequence[int]) -> None:
+        if self._is_lost:
+            raise lost_keeper()
+        try:
+            await self._wire.send(message, number, descriptors)
+        except (OSError, anyio.ClosedResourceError) as error:
+            raise lost_keeper() from error
+
+    def _deliver(self, message: Any, request_id: int, descriptors: list[int]) -> None:
+        if request_id in self._open:
+            self._open[request_id].send_nowait((message, descriptors))
+        elif request_id:
+            # whoever asked gave up
+            close_all(descriptors)
+        else:
+            close_all(descriptors)
+            self._hear(message)
+
+
+def lost_keeper() -> Unreachable:
+    return Unreachable(
+        "the project's keeper ended",
+        code="E333",
+        tried="ask the keeper",
+        answered="end of the connection",
+        hint="run the command again: it goes on from what exists",
+    )
+
+
+def _throw_away(receiving: MemoryObjectReceiveStream[Reply]) -> None:
+    while True:
+        try:
+            _message, descriptors = receiving.receive_nowait()
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            break
+        close_all(descriptors)
+    receiving.close()
