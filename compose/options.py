@@ -60,6 +60,8 @@ class CreateOptions:
     timeout: float | None = None
     yes: bool = False
     """Every question is answered with yes: data may go, another folder's project may be changed."""
+    separator: str = "-"
+    """Between the parts of a container's name; `_` in compatibility mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

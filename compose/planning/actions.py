@@ -128,10 +128,11 @@ class CreateContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameContainer:
-    """Give a container that this plan made its final name."""
+    """Give a container its final name. `id` empty: the one that this plan made."""
 
     project: str
     name: str
+    id: str = ""
     reason: str = ""
 
     def __str__(self) -> str:

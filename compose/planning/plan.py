@@ -122,6 +122,10 @@ class PlanBuilder:
         self._steps.append(step)
         return step
 
+    @property
+    def has_steps(self) -> bool:
+        return bool(self._steps)
+
     def build(self) -> Plan:
         """networkx is imported here, and for a plan that does something only."""
         untouched, warnings = tuple(self.untouched), tuple(self.warnings)
