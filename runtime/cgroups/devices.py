@@ -14,11 +14,11 @@ import os
 import struct
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.cgroups import knobs
 from runtime.errors import RuntimeFault, describe_errno
+from runtime.frozen import dataclass
 from runtime.linux import bpf
 from runtime.messages import CgroupPlan
 
@@ -26,8 +26,7 @@ ALL = frozenset("rwm")
 PROGRAM_NAME = "pycompose_dev"
 
 
-@dataclass(frozen=True, slots=True)
-class Devices:
+class Devices(NamedTuple):
     """A set of device nodes; None is every number."""
 
     type: str
@@ -262,8 +261,7 @@ _JUMP_NOT_EQUAL_REGISTER = 0x5D
 _EXIT = 0x95
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
+class _Instruction(NamedTuple):
     code: int
     target: int = 0
     source: int = 0

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.cgroups import knobs
 from runtime.errors import RuntimeFault
+from runtime.frozen import dataclass, field
+from runtime.linux import proc
 from runtime.messages import CgroupPlan
 
 ROOT = "/sys/fs/cgroup"
@@ -92,16 +93,13 @@ def parse_mounts(mountinfo: str) -> tuple[str, dict[str, str]]:
     v1 mounts elsewhere (some VPN clients make a net_cls tree) are somebody else's.
     """
     unified, legacy = "", {}
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        target = _unescape(left.split(" ")[4])
-        kind, _source, options = right.split(" ", 2)
-        if target != ROOT and not target.startswith(f"{ROOT}/"):
+    for line in proc.parse_mountinfo(mountinfo):
+        if line.target != ROOT and not line.target.startswith(f"{ROOT}/"):
             continue
-        if kind == "cgroup2":
-            unified = target
-        elif kind == "cgroup":
-            legacy.update(dict.fromkeys(_controllers(options), target))
+        if line.kind == "cgroup2":
+            unified = line.target
+        elif line.kind == "cgroup":
+            legacy.update(dict.fromkeys(_controllers(line.data), line.target))
     return unified, {} if unified == ROOT else legacy
 
 
@@ -128,12 +126,6 @@ def _controllers(options: str) -> list[str]:
         for word in words
         if word not in _NOT_CONTROLLERS and not word.startswith("release_agent=")
     ]
-
-
-def _unescape(text: str) -> str:
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, character)
-    return text
 
 
 def find_features(

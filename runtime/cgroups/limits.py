@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from runtime.cgroups.hierarchy import Hierarchy
 from runtime.errors import RuntimeFault
+from runtime.frozen import dataclass
 
 DEFAULT_PERIOD = 100_000
 """Microseconds: the kernel's cpu.cfs_period_us and the second number of cpu.max."""

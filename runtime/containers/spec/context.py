@@ -11,6 +11,7 @@ from runtime.errors import RuntimeFault
 from runtime.frozen import dataclass, field
 from runtime.spec import Spec
 from runtime.values import Mount
+from runtime.volumes.driver_options import VolumeSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +52,6 @@ class HostFacts:
     sysctls: frozenset[str] = frozenset()
     """Which of Docker's default sysctls this kernel has (D31)."""
     has_apparmor: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeSource:
-    """What stands behind a volume's name: a folder, or with `driver_opts` something to mount."""
-
-    path: str = ""
-    type: str = ""
-    """File system type when there is no folder: tmpfs, nfs, ..."""
-    device: str = ""
-    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

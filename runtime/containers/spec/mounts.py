@@ -11,11 +11,12 @@ import os
 from collections.abc import Iterable, Iterator
 
 from runtime import spec
-from runtime.containers.spec.context import SpecContext, VolumeSource, refuse
+from runtime.containers.spec.context import SpecContext, refuse
 from runtime.containers.spec.namespaces import Modes
 from runtime.containers.spec.security import SecurityOptions
 from runtime.frozen import dataclass
 from runtime.values import ContainerOptions, Mount
+from runtime.volumes.driver_options import VolumeSource
 
 _ALWAYS_WRITABLE = ("/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")
 """Of the defaults, these stay so under a read-only root."""
@@ -183,7 +184,7 @@ def _build(mount: Mount, context: SpecContext) -> spec.Mount:
     target = clean_target(mount.target)
     match mount.type:
         case "bind":
-            return _bind(mount, target, mount.source, context)
+            return _bind(mount, target, context, source=mount.source, read_only=mount.read_only)
         case "volume":
             return _volume(mount, target, context)
         case "tmpfs":
@@ -198,9 +199,11 @@ def _build(mount: Mount, context: SpecContext) -> spec.Mount:
     )
 
 
-def _bind(mount: Mount, target: str, source: str, context: SpecContext) -> spec.Mount:
+def _bind(
+    mount: Mount, target: str, context: SpecContext, *, source: str, read_only: bool
+) -> spec.Mount:
     words = ["bind" if mount.recursive == "disabled" else "rbind"]
-    words += _read_only(mount, context) if mount.read_only else ["rw"]
+    words += _read_only(mount, context) if read_only else ["rw"]
     words.append(_propagation(mount, context))
     made = spec.Mount(destination=target, type="bind", source=source, options=words)
     if mount.subpath:
@@ -252,7 +255,8 @@ def _volume(mount: Mount, target: str, context: SpecContext) -> spec.Mount:
     if source is None:
         raise refuse(f"there is no volume `{name}` for `{target}`", code="E311")
     if source.path:
-        return _bind(mount, target, source.path, context)
+        read_only = mount.read_only or "ro" in source.options
+        return _bind(mount, target, context, source=source.path, read_only=read_only)
     return _file_system(mount, target, source)
 
 
