@@ -91,7 +91,8 @@ ALLOWED: dict[str, set[str]] = {
     "runtime.schemas": set(),
     "runtime.messages": {"runtime.linux"},
     "runtime.linux": set(),
-    "runtime.cgroups": {"runtime.linux"},
+    # the folders of a container are a part of the launch message
+    "runtime.cgroups": {"runtime.linux", "runtime.messages"},
     # run states are corrected by the keeper's ProcessRecord, which is a message
     "runtime.state": {"runtime.linux", "runtime.messages"},
     # where an image's root file system goes is a part of the launch message
