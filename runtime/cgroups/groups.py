@@ -22,6 +22,7 @@ from runtime.linux import faults
 from runtime.messages import CgroupPlan
 
 REMOVE_SECONDS = 2.0
+_MADE_BY_US = "trusted.pycompose"
 
 
 def create(
@@ -80,12 +81,32 @@ def _make_once(hierarchy: Hierarchy, top: str, path: str) -> None:
         if is_unified:
             v2.enable_controllers(folder, hierarchy.controllers, is_top=folder == top)
         folder = f"{folder}/{word}"
-        with faults.point("mkdir cgroup"), suppress(FileExistsError):
-            os.mkdir(folder, 0o755)
+        _make_folder(folder)
         if hierarchy.legacy.get("cpuset") == top:
             v1.fill_cpuset(folder)
     if is_unified:
         v2.check_domain(folder)
+
+
+def _make_folder(folder: str) -> None:
+    """One that we make for a `cgroup_parent` bears a mark, so that we know to take it away
+    again.
+    """
+    try:
+        with faults.point("mkdir cgroup"):
+            os.mkdir(folder, 0o755)
+    except FileExistsError:
+        return
+    if f"/{trees.PREFIX}" not in folder:
+        with suppress(OSError), faults.point("mark cgroup"):
+            os.setxattr(folder, _MADE_BY_US, b"1")
+
+
+def _is_made_by_us(folder: str) -> bool:
+    try:
+        return os.getxattr(folder, _MADE_BY_US) == b"1"
+    except OSError:
+        return False
 
 
 def join(plan: CgroupPlan, pid: int) -> None:
@@ -170,14 +191,15 @@ def _remove_folder(folder: str) -> bool:
 
 
 def _remove_empty_parents(folder: str) -> None:
-    """The project's folder and the root's, as long as nothing else is in them."""
-    project = os.path.dirname(folder)
-    for parent in (project, os.path.dirname(project)):
-        if not os.path.isdir(parent) or trees.subfolders(parent) or not _remove_folder(parent):
+    """The project's folder, the root's, and those made for a `cgroup_parent`, while nothing
+    is in them.
+    """
+    parent = os.path.dirname(folder)
+    while f"/{trees.PREFIX}" in parent or _is_made_by_us(parent):
+        if os.path.isdir(parent) and (trees.subfolders(parent) or not _remove_folder(parent)):
             return
-    top = os.path.dirname(os.path.dirname(project))
-    if knobs.exists(top, "cgroup.subtree_control") and not v2.is_real_root(top):
-        v2.move_processes_back(top)
+        parent = os.path.dirname(parent)
+    v2.move_processes_back(parent)
 
 
 def remove_project(

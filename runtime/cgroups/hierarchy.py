@@ -20,6 +20,7 @@ from runtime.messages import CgroupPlan
 
 ROOT = "/sys/fs/cgroup"
 ENGINE_LEAF = "engine"
+PREFIX = "pycompose-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +161,7 @@ def _has_file(unified: str) -> Callable[[str, str], bool]:
 
 def home(root_hash: str, parent: str = "") -> str:
     """`/pycompose-HASH` below `cgroup_parent`, relative to a tree's top."""
-    return f"{expand_parent(parent)}/pycompose-{root_hash}"
+    return f"{expand_parent(parent)}/{PREFIX}{root_hash}"
 
 
 def plan_of(

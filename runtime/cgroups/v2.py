@@ -15,7 +15,7 @@ from runtime.cgroups import knobs
 from runtime.errors import RuntimeFault
 from runtime.linux import faults
 
-CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb")
+CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 """What is enabled for our groups where the kernel has it."""
 OWN_LEAF = "pycompose-outside"
 """Where the processes of a nested top group go: with processes in it, it cannot give controllers on
@@ -114,13 +114,6 @@ def _enable_one(folder: str, name: str) -> None:
     except OSError as error:
         if error.errno == errno.EBUSY:
             raise
-
-
-def is_real_root(folder: str) -> bool:
-    """The root of the whole machine may hold processes and give controllers on; a container's top
-    may not.
-    """
-    return not knobs.exists(folder, "cgroup.type")
 
 
 def move_processes_out(top: str) -> None:
