@@ -82,20 +82,23 @@ def wait_until(folder: str, key: str, value: int, *, timeout: float) -> bool:
 
 
 def enable_controllers(folder: str, available: frozenset[str], *, is_top: bool) -> None:
-    """C03: let the groups below `folder` use the controllers; those that cannot be had are left
-    out.
+    """C03: let the groups below `folder` use the controllers; those that cannot be had are
+    left out.
     """
     enabled = set((knobs.read(folder, "cgroup.subtree_control") or "").split())
     wanted = [name for name in CONTROLLERS if name in available and name not in enabled]
     if not wanted:
         return
-    try:
-        _enable(folder, wanted)
-    except OSError as error:
-        if error.errno != errno.EBUSY or not is_top:
-            raise
+    if is_top and not _is_real_root(folder):
         move_processes_out(folder)
-        _enable(folder, wanted)
+    _enable(folder, wanted)
+
+
+def _is_real_root(folder: str) -> bool:
+    """The root of the whole machine may hold processes and give controllers on; others may not, and
+    those that try with cpu, cpuset and pids alone get children that no process can join.
+    """
+    return not knobs.exists(folder, "cgroup.type")
 
 
 def _enable(folder: str, names: list[str]) -> None:
@@ -120,6 +123,8 @@ def move_processes_out(top: str) -> None:
     """Nested in a container: its processes go to a leaf, so that the top can give
     controllers on.
     """
+    if not (knobs.read(top, "cgroup.procs") or "").strip():
+        return
     leaf = f"{top}/{OWN_LEAF}"
     with faults.point("mkdir cgroup"):
         os.makedirs(leaf, exist_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.cgroups import groups, killing
+from runtime.cgroups import freezer, groups, killing
 from runtime.cgroups import hierarchy as trees
 from runtime.cgroups.hierarchy import Hierarchy
 from runtime.messages import CgroupPlan
@@ -66,16 +66,25 @@ class Trees:
         return self.run(plan, script, *words).communicate(timeout=60)[0]
 
     def close(self) -> None:
-        for parent in dict.fromkeys(self.parents):
-            for project in ("aaaa1111", "bbbb2222"):
-                for plan in groups.leaves(
-                    self.hierarchy, self.root_hash, project, parents=(parent,)
-                ):
-                    killing.kill_and_wait(plan)
-                    groups.remove(plan)
+        """Thaw, kill, remove; members of v1 trees alone are known by their own pids only."""
+        plans = [
+            plan
+            for parent in dict.fromkeys(self.parents)
+            for project in ("aaaa1111", "bbbb2222")
+            for plan in groups.leaves(self.hierarchy, self.root_hash, project, parents=(parent,))
+        ]
         for child in self._children:
             child.kill()
-            child.communicate()
+        for plan in plans:
+            freezer.thaw(plan)
+            killing.kill_and_wait(plan)
+        for child in self._children:
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                assert pipe is not None
+                pipe.close()
+        for plan in plans:
+            groups.remove(plan)
 
 
 TOP = Path(__file__).resolve().parents[3]
