@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def encode(value: Any) -> Any:
     """A value that json.dumps takes. Raises TypeError for what has no form in JSON."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in (str, int, float, bool) or value is None:
         return value
     if kind is bytes:

@@ -39,10 +39,17 @@ class Stdio(NamedTuple):
 class Birth(Protocol):
     """What runtime.init gives back right after the fork."""
 
-    pid: int
-    pidfd: int
-    start_time: int
-    channel: socket.socket
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def pidfd(self) -> int: ...
+
+    @property
+    def start_time(self) -> int: ...
+
+    @property
+    def channel(self) -> socket.socket: ...
 
 
 class Births(Protocol):

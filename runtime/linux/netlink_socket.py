@@ -137,20 +137,17 @@ def open_socket(protocol: int, *, groups: int = 0) -> socket.socket:
 
 
 def transmit(handle: socket.socket, batch: bytes) -> list[Reply]:
-    """Send a batch and collect its acknowledgements; every message must ask for one (or fail).
-
-    Returns them in order, failed ones too: what may fail is the caller's matter.
-    """
+    """Send a batch and return all that the kernel says to it, refusals too, in order."""
     _ensure_buffer(handle, len(batch))
     handle.send(batch)
-    return [reply for reply in _pending(handle) if reply.is_acknowledgement]
+    return list(_pending(handle))
 
 
 def exchange(protocol: int, batch: bytes) -> None:
     """Send a batch on a socket of its own. Raises NetlinkError for the first refusal."""
     with open_socket(protocol) as handle:
         for reply in transmit(handle, batch):
-            if reply.error:
+            if reply.is_acknowledgement and reply.error:
                 raise NetlinkError(
                     reply.error, sequence=reply.sequence, explanation=reply.explanation
                 )

@@ -1,0 +1,219 @@
+"""A container's row -> what the keeper is asked: document, root, cgroups, injected files.
+
+Composes the pure parts (spec/build.py, networks/endpoint.py, hosts_file.py) with the machine's
+facts; it decides nothing of its own. `LaunchDesk.prepare` runs before the fork, `undo` after the
+end of a run, however far it came. Networks beyond their plan belong to the supervisor, which holds
+their sockets and rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from runtime.cgroups import apply, groups, hierarchy, killing
+from runtime.cgroups.hierarchy import Hierarchy
+from runtime.containers import host_facts, lifecycle
+from runtime.containers.spec.build import build_spec
+from runtime.containers.spec.context import SpecContext, SpecResult
+from runtime.errors import NotFound, StartFailed
+from runtime.images.front import Images
+from runtime.linux import files, seccomp
+from runtime.messages import CgroupPlan, LaunchRequest
+from runtime.networks import hosts_file
+from runtime.networks.endpoint import EndpointPlan
+from runtime.paths import Paths
+from runtime.schemas import read_schema
+from runtime.state import run_states
+from runtime.state.database import Database
+from runtime.values import ContainerRecord, Mount
+
+
+class LaunchDesk:
+    """Prepares starts for one project."""
+
+    def __init__(self, paths: Paths, database: Database) -> None:
+        self._paths = paths
+        self._database = database
+        self._hierarchy: Hierarchy = hierarchy.detect()
+
+    def plan_of(self, record: ContainerRecord) -> CgroupPlan:
+        """Where the container's processes are, whether it runs or not."""
+        return hierarchy.plan_of(
+            self._hierarchy,
+            self._paths.root_hash,
+            record.project_id,
+            record.id,
+            parent=record.options.cgroup_parent,
+        )
+
+    def prepare(
+        self, record: ContainerRecord, endpoints: Sequence[EndpointPlan], *, generation: int
+    ) -> tuple[LaunchRequest, tuple[str, ...]]:
+        """The request and its warnings; cgroups and files stand. Raises RuntimeFault, with nothing
+        left."""
+        folder = self._paths.container(record.id)
+        others = self._others(record)
+        result = build_spec(
+            record.options, record.image, self._context(record, endpoints, others, folder)
+        )
+        self._write_network_files(record, endpoints, folder)
+        plan = groups.create(
+            self._hierarchy,
+            self._paths.root_hash,
+            record.project_id,
+            record.id,
+            parent=record.options.cgroup_parent,
+        )
+        try:
+            warnings = apply.apply(plan, result.spec["linux"]["resources"], self._hierarchy)
+        except BaseException:
+            groups.remove(plan)
+            raise
+        return self._request(record, result, plan, generation), (*result.warnings, *warnings)
+
+    def undo(self, record: ContainerRecord) -> None:
+        """Kill what is left in the cgroups and remove them. Repeatable."""
+        plan = self.plan_of(record)
+        killing.kill_and_wait(plan)
+        groups.remove(plan)
+
+    def _request(
+        self, record: ContainerRecord, result: SpecResult, plan: CgroupPlan, generation: int
+    ) -> LaunchRequest:
+        options = record.options
+        folder = self._paths.container(record.id)
+        return LaunchRequest(
+            container_id=record.id,
+            generation=generation,
+            spec=result.spec,
+            root=Images(self._paths).root_filesystem(options.image, folder),
+            cgroup=plan,
+            seccomp_program=_seccomp_program(result),
+            joined_namespaces=result.joined_namespaces,
+            resolver=bool(options.endpoints) and not options.network_mode,
+            stdio="tty" if options.tty else "pipes",
+            open_stdin=options.stdin_open,
+            log_folder=str(folder / "logs"),
+        )
+
+    def _context(
+        self,
+        record: ContainerRecord,
+        endpoints: Sequence[EndpointPlan],
+        others: Mapping[str, ContainerRecord],
+        folder: Path,
+    ) -> SpecContext:
+        options = record.options
+        injected = folder / "files"
+        network_of = others.get(options.network_mode.removeprefix("container:"))
+        is_shared = network_of is not None or options.network_mode == "host"
+        return SpecContext(
+            container_id=record.id,
+            root_path=str(folder / "rootfs"),
+            host=host_facts.read_host_facts(self._hierarchy),
+            defaults=host_facts.read_defaults(),
+            hosts_file="" if network_of else str(injected / "hosts"),
+            resolv_file="" if network_of else str(injected / "resolv.conf"),
+            hostname_file=str(injected / "hostname"),
+            volumes=self._volume_sources(record),
+            anonymous=record.anonymous_volumes,
+            inherited=tuple(self._inherited(record)),
+            joined_pids={container_id: other.state.pid for container_id, other in others.items()},
+            network_hostname=network_of.id[:12] if network_of and is_shared else "",
+            devices=host_facts.read_devices(options),
+            host_devices=host_facts.read_host_devices() if options.privileged else (),
+            block_devices=host_facts.read_block_devices(options.blkio),
+        )
+
+    def _volume_sources(self, record: ContainerRecord) -> dict[str, VolumeSource]:
+        found = {}
+        for name in lifecycle.volume_names(record):
+            volume = self._database.find_volume(name)
+            if volume is None:
+                raise NotFound(f"no such volume: {name}", code="E313", tried=f"start {record.name}")
+            found[name] = VolumeSource(path=volume.path)
+        return found
+
+    def _inherited(self, record: ContainerRecord) -> Iterable[Mount]:
+        """What `volumes_from` brings in."""
+        for entry in record.options.volumes_from:
+            container_id, _, mode = entry.partition(":")
+            other = self._database.find_container(container_id)
+            if other is None:
+                raise NotFound(f"no such container: {container_id}", code="E314")
+            for mount in lifecycle.volume_mounts(other):
+                yield _read_only(mount) if mode == "ro" else mount
+
+    def _others(self, record: ContainerRecord) -> dict[str, ContainerRecord]:
+        """Containers whose namespaces this one joins, as they are now. Raises StartFailed when one
+        does not run."""
+        options = record.options
+        found = {}
+        for mode in (options.network_mode, options.pid, options.ipc, options.uts):
+            kind, _, container_id = mode.partition(":")
+            if kind != "container":
+                continue
+            other = self._database.find_container(container_id)
+            if other is not None:
+                project = self._paths.project(other.project_id)
+                other = run_states.with_state(other, project)
+            if other is None or not other.is_running:
+                raise StartFailed(
+                    f"{record.name}: cannot join the namespaces of {container_id[:12]}",
+                    code="E330",
+                    answered="it does not run",
+                    hint="start it first",
+                    exit_code=125,
+                )
+            found[container_id] = other
+        return found
+
+    def _write_network_files(
+        self, record: ContainerRecord, endpoints: Sequence[EndpointPlan], folder: Path
+    ) -> None:
+        """hosts, resolv.conf and hostname: rewritten at every start, since addresses may change."""
+        options = record.options
+        hostname = hosts_file.hostname_of(
+            record.id, hostname=options.hostname, uses_host=options.uts == "host"
+        )
+        gateway = next((plan.gateway for plan in endpoints if plan.routes_ipv4), "")
+        addresses = [plan.ipv4.partition("/")[0] for plan in endpoints if plan.ipv4]
+        host = hosts_file.read_host_resolv_conf()
+        resolv = hosts_file.resolv_conf_text if endpoints else hosts_file.plain_resolv_conf_text
+        texts = {
+            "hosts": hosts_file.hosts_text(
+                hostname=hostname or "localhost",
+                domainname=options.domainname,
+                addresses=addresses,
+                extra_hosts=options.extra_hosts,
+                gateway=gateway,
+            ),
+            "resolv.conf": resolv(
+                host, dns=options.dns, search=options.dns_search, options=options.dns_opt
+            ),
+            "hostname": hosts_file.hostname_text(hostname or record.id[:12]),
+        }
+        for name, text in texts.items():
+            files.write_atomically(folder / "files" / name, text.encode(), mode=0o644)
+
+
+def _read_only(mount: Mount) -> Mount:
+    import dataclasses
+
+    return dataclasses.replace(mount, read_only=True)
+
+
+def _seccomp_program(result: SpecResult) -> bytes:
+    """The assembled filter; empty when the container runs unconfined."""
+    if result.seccomp == "unconfined":
+        return b""
+    facts = result.spec["process"].get("capabilities", {})
+    profile = (
+        read_schema("seccomp-default.json")
+        if result.seccomp == "default"
+        else seccomp.read_profile(result.seccomp)
+    )
+    return seccomp.assemble(
+        profile, read_schema("syscalls.json"), bounding_caps=set(facts.get("bounding", ()))
+    )

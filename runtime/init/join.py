@@ -1,0 +1,120 @@
+"""A further process in a running container: an exec or a probe. The keeper's half and the child's.
+
+The child enters the namespaces by the init's pidfd, so a pid that was given to somebody else is
+never entered (E01); it is born in the container's pid namespace and the keeper stays its parent.
+Source: E01-E09.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from typing import NoReturn
+
+from runtime.errors import NotFound, system_call
+from runtime.init import child as children
+from runtime.init import console, privileges
+from runtime.init import namespaces as places
+from runtime.init.child import ExecChild, Step, receive_one
+from runtime.init.launch import Birth, settle
+from runtime.init.sequence import LAST_STEPS, forget_the_host
+from runtime.linux import faults, namespaces, processes
+from runtime.messages import ExecRequest, Ready, Run, send
+
+_JOINED = ("mount", "uts", "ipc", "network", "cgroup")
+
+
+def fork_exec(request: ExecRequest, stdio: tuple[int, int, int] | None) -> Birth:
+    """Fork the process. Raises NotFound when the container's init is gone, OSError."""
+    container = os.pidfd_open(request.pid)
+    _check_identity(request, container)
+    own, theirs = socket.socketpair()
+    inside = namespaces.open_namespace(request.pid, "pid")
+    unified = (
+        os.open(request.cgroup.unified, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if request.cgroup.unified
+        else None
+    )
+    mask = processes.block_signals()
+    try:
+        with (
+            namespaces.children_in(inside),
+            faults.point("clone"),
+            system_call("cannot fork into the container", tried="clone3"),
+        ):
+            born = processes.clone(cgroup=unified)
+        if born.pid == 0:
+            _become_exec(request, stdio, theirs, container)
+    except BaseException:
+        own.close()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        theirs.close()
+        for descriptor in (container, inside, *(() if unified is None else (unified,))):
+            os.close(descriptor)
+    return Birth(born.pid, born.pidfd, processes.start_time(born.pid), own)
+
+
+def _check_identity(request: ExecRequest, container: int) -> None:
+    try:
+        is_same = processes.start_time(request.pid) == request.start_time
+    except FileNotFoundError:
+        is_same = False
+    if not is_same:
+        os.close(container)
+        raise NotFound(f"container {request.container_id[:12]} does not run", code="E403")
+
+
+def _become_exec(
+    request: ExecRequest,
+    stdio: tuple[int, int, int] | None,
+    channel: socket.socket,
+    container: int,
+) -> NoReturn:
+    settle(stdio, {channel.fileno(), container})
+    child = ExecChild(
+        process=request.process,  # type: ignore[arg-type] # the document comes as plain JSON
+        channel=channel,
+        seccomp_program=request.seccomp_program,
+        tty=request.tty,
+        columns=request.columns,
+        rows=request.rows,
+        request=request,
+        container=container,
+    )
+    children.run_to_the_end(STEPS, child)
+
+
+def join_cgroups(child: ExecChild) -> None:
+    """E04: before the user's program, so that nothing of it escapes its limits."""
+    places.enter_legacy_cgroups(child.request.cgroup)
+    processes.use_every_processor()
+
+
+def join_namespaces(child: ExecChild) -> None:
+    """E02: all at once, by the descriptor of the process that lives in them."""
+    namespaces.join(child.container, *_JOINED)
+    os.close(child.container)
+    child.root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def report_ready(child: ExecChild) -> None:
+    named = {"pty": child.master} if child.master >= 0 else {}
+    send(child.channel, Ready(descriptors=tuple(named)), descriptors=tuple(named.values()))
+    for descriptor in named.values():
+        os.close(descriptor)
+    receive_one(child, Run)
+
+
+STEPS = (
+    Step("L10", "become undumpable", privileges.forbid_dump),
+    Step("E04", "join its cgroups", join_cgroups),
+    Step("E02", "join its namespaces", join_namespaces),
+    Step("P09", "forget the host's files", forget_the_host),
+    Step("E05", "open a terminal", console.open_terminal),
+    Step("D34", "find the user", privileges.find_identity),
+    Step("L46", "report ready", report_ready),
+    *LAST_STEPS,
+)

@@ -1,0 +1,60 @@
+"""The network as far as it happens inside the container's namespace.
+
+The supervisor encodes what is to be said (addresses, routes, `lo` up) and this process says it on
+netlink sockets of its own, so no thread ever enters another network namespace (P01). The sockets
+of the resolver are opened here, for a socket belongs to the namespace it was made in, and handed
+out with Ready. Source: netlink(7), DESIGN.md 7.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from runtime.init.child import InitChild, receive_one
+from runtime.init.namespaces import sysctl_path
+from runtime.linux import faults, netlink_socket, nftables, proc
+from runtime.linux.netlink_socket import NetlinkError, refusal
+from runtime.messages import Configure
+
+RESOLVER_ADDRESS = "127.0.0.11"
+
+
+def wait_for_configure(child: InitChild) -> None:
+    """Until here the network did not matter; from here on the far end of each veth is there."""
+    child.configure = receive_one(child, Configure)
+
+
+def configure(child: InitChild) -> None:
+    """Say the batches, in order: links and routes first, for sysctls and rules name the links."""
+    _say(netlink_socket.ROUTE, child.configure.route_batches)
+    for name, value in child.configure.network_sysctls.items():
+        proc.write_trusted(child.proc, sysctl_path(name), value)
+    _say(netlink_socket.NETFILTER, child.configure.netfilter_batches)
+
+
+def open_resolver(child: InitChild) -> None:
+    """Two sockets on high ports, and the rule that leads port 53 of the address there."""
+    if not child.request.resolver:
+        return
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    streams = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    child.resolver = [datagrams, streams]
+    with faults.point("bind resolver"):
+        datagrams.bind((RESOLVER_ADDRESS, 0))
+        streams.bind((RESOLVER_ADDRESS, 0))
+        streams.listen(64)
+    ports = datagrams.getsockname()[1], streams.getsockname()[1]
+    _say(netlink_socket.NETFILTER, (nftables.dns_redirect_batch(*ports),))
+
+
+def _say(protocol: int, batches: tuple[bytes, ...]) -> None:
+    for batch in batches:
+        try:
+            with faults.point("configure network"):
+                netlink_socket.exchange(protocol, batch)
+        except NetlinkError as error:
+            raise refusal(
+                error,
+                "the kernel refused the network of the container",
+                tried="netlink requests in its network namespace",
+            ) from error

@@ -1,0 +1,128 @@
+"""System calls that Python 3.11 lacks, as functions that raise OSError.
+
+One table of ctypes prototypes; the modules beside it give them meaning. Everything is declared at
+import, so a forked child only calls (P09). Numbers from 424 on are the same on every architecture;
+older calls go through libc. Source: the man pages; P07 (PyDLL for clone3), P08 (errno right after
+the call, full-width arguments).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_NUMBER = ctypes.c_long
+_INT = ctypes.c_long
+_WORD = ctypes.c_ulong
+_TEXT = ctypes.c_char_p
+_POINTER = ctypes.c_void_p
+
+KEYCTL_NUMBERS = {
+    "x86_64": 250,
+    "aarch64": 219,
+    "riscv64": 219,
+    "loongarch64": 219,
+    "ppc64le": 271,
+    "s390x": 280,
+}
+
+
+def raise_errno(what: str) -> None:
+    """Raise the OSError of the ctypes call just made; `what` stands as its file name."""
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number), what)
+
+
+def _checked(name: str, function: Callable[..., int]) -> Callable[..., int]:
+    def call(*arguments: object) -> int:
+        result = function(*arguments)
+        if result == -1:
+            raise_errno(name)
+        return result
+
+    call.__name__ = name
+    return call
+
+
+def _direct(name: str, number: int, *types: type) -> Callable[..., int]:
+    """A call by number. Each name gets a function object of its own, with its own argument
+    types."""
+    function = _libc["syscall"]
+    function.restype = ctypes.c_long
+    function.argtypes = (_NUMBER, *types)
+
+    def by_number(*arguments: object) -> int:
+        return int(function(number, *arguments))
+
+    return _checked(name, by_number)
+
+
+def _library(name: str, *types: type) -> Callable[..., int]:
+    function = _libc[name]
+    function.restype = ctypes.c_int
+    function.argtypes = types
+    return _checked(name, function)
+
+
+mount = _library("mount", _TEXT, _TEXT, _TEXT, _WORD, _TEXT)
+umount2 = _library("umount2", _TEXT, ctypes.c_int)
+pivot_root = _library("pivot_root", _TEXT, _TEXT)
+setns = _library("setns", ctypes.c_int, ctypes.c_int)
+unshare = _library("unshare", ctypes.c_int)
+prctl = _library("prctl", ctypes.c_int, _WORD, _WORD, _WORD, _WORD)
+capget = _library("capget", _POINTER, _POINTER)
+capset = _library("capset", _POINTER, _POINTER)
+fstatfs = _library("fstatfs", ctypes.c_int, _POINTER)
+sethostname = _library("sethostname", _TEXT, ctypes.c_size_t)
+setdomainname = _library("setdomainname", _TEXT, ctypes.c_size_t)
+
+open_tree = _direct("open_tree", 428, _INT, _TEXT, _WORD)
+move_mount = _direct("move_mount", 429, _INT, _TEXT, _INT, _TEXT, _WORD)
+fsopen = _direct("fsopen", 430, _TEXT, _WORD)
+fsconfig = _direct("fsconfig", 431, _INT, _WORD, _TEXT, _TEXT, _INT)
+fsmount = _direct("fsmount", 432, _INT, _WORD, _WORD)
+close_range = _direct("close_range", 436, _WORD, _WORD, _WORD)
+openat2 = _direct("openat2", 437, _INT, _TEXT, _POINTER, ctypes.c_size_t)
+mount_setattr = _direct("mount_setattr", 442, _INT, _TEXT, _WORD, _POINTER, ctypes.c_size_t)
+
+
+def _declare_keyctl() -> Callable[..., int]:
+    number = KEYCTL_NUMBERS.get(os.uname().machine, -1)
+    return _direct("keyctl", number, _INT, _POINTER, _WORD, _WORD, _WORD)
+
+
+keyctl = _declare_keyctl()
+"""Fails with ENOSYS on an architecture whose number is not in the table."""
+
+_holding_the_lock = ctypes.PyDLL(None, use_errno=True)
+_clone3 = _holding_the_lock["syscall"]
+_clone3.restype = ctypes.c_long
+_clone3.argtypes = (_NUMBER, _POINTER, ctypes.c_size_t)
+_before_fork = ctypes.pythonapi.PyOS_BeforeFork
+_after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
+_after_fork_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
+for _hook in (_before_fork, _after_fork_child, _after_fork_parent):
+    _hook.restype = None
+    _hook.argtypes = ()
+
+
+def clone3(arguments: ctypes.Structure) -> int:
+    """Fork with clone_args: 0 in the child, the child's pid in the parent.
+
+    P07: the lock of the interpreter stays held across the call (PyDLL), and the interpreter's own
+    fork hooks run around it, as os.fork() does; with CDLL the child would wait for a lock that
+    nobody gives back.
+    """
+    _before_fork()
+    pid = int(_clone3(435, ctypes.byref(arguments), ctypes.sizeof(arguments)))
+    number = ctypes.get_errno()
+    if pid == 0:
+        _after_fork_child()
+        return 0
+    _after_fork_parent()
+    if pid < 0:
+        raise OSError(number, os.strerror(number), "clone3")
+    return pid

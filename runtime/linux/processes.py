@@ -1,0 +1,115 @@
+"""Processes: clone3, pidfds, start times, names. Source: clone(2), pidfd_open(2), proc_pid_stat(5).
+
+A pid alone names nothing for long; a pid with its start time, or a pidfd, does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from typing import NamedTuple
+
+from runtime.linux import calls, faults
+
+_CLONE_PIDFD = 0x1000
+_CLONE_INTO_CGROUP = 0x200000000
+_PR_SET_CHILD_SUBREAPER = 36
+_CLOSE_RANGE_CLOEXEC = 4
+_LAST_DESCRIPTOR = 0xFFFFFFFF
+
+
+class _CloneArguments(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags",
+            "pidfd",
+            "child_tid",
+            "parent_tid",
+            "exit_signal",
+            "stack",
+            "stack_size",
+            "tls",
+            "set_tid",
+            "set_tid_size",
+            "cgroup",
+        )
+    )
+
+
+class Child(NamedTuple):
+    """What `clone` answers; `pid` is 0 in the child itself."""
+
+    pid: int
+    pidfd: int
+
+
+def clone(namespace_flags: int = 0, *, cgroup: int | None = None) -> Child:
+    """Fork into new namespaces and, with a folder's descriptor, into that cgroup of the v2 tree.
+
+    The caller must have one thread (P06). Blocked signals stay blocked in the child.
+    """
+    pidfd = ctypes.c_int(-1)
+    arguments = _CloneArguments(
+        flags=namespace_flags | _CLONE_PIDFD,
+        pidfd=ctypes.addressof(pidfd),
+        exit_signal=signal.SIGCHLD,
+    )
+    if cgroup is not None:
+        arguments.flags |= _CLONE_INTO_CGROUP
+        arguments.cgroup = cgroup
+    pid = calls.clone3(arguments)
+    return Child(pid, pidfd.value)
+
+
+def start_time(pid: int) -> int:
+    """Field 22 of /proc/PID/stat: clock ticks since boot. Raises FileNotFoundError for a pid that
+    is gone."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        # The name in parentheses may hold anything, blanks and parentheses too
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[19])
+
+
+def become_subreaper() -> None:
+    """Orphans among our descendants become our children (L64)."""
+    calls.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from `first` on (P10)."""
+    calls.close_range(first, _LAST_DESCRIPTOR, 0)
+
+
+def close_on_exec_from(first: int) -> None:
+    """Mark every descriptor from `first` on close-on-exec (L48)."""
+    calls.close_range(first, _LAST_DESCRIPTOR, _CLOSE_RANGE_CLOEXEC)
+
+
+def reset_signals() -> None:
+    """Every disposition default; ignored ones would survive execve (L55, P05). The mask is left
+    alone."""
+    for number in signal.valid_signals():
+        if number not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def block_signals() -> set[int]:
+    """Block all that can be blocked; answers the mask before, for `signal.pthread_sigmask`
+    (P13)."""
+    return signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+
+
+def write_oom_score_adjustment(pid: int, value: int) -> None:
+    with faults.point("write oom_score_adj"):
+        with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+
+def use_every_processor() -> None:
+    """Forget an affinity that the engine was started with (L11); the cpuset still bounds it."""
+    try:
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    except OSError:
+        pass  # best effort: every processor that we could name is outside the cpuset
