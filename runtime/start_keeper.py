@@ -11,13 +11,12 @@ import contextlib
 import fcntl
 import os
 import select
-import socket
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import Unreachable
-from runtime.linux import faults, files
+from runtime.linux import faults, files, sockets
 from runtime.paths import Paths, ProjectPaths
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper", "__main__.py")
@@ -42,7 +41,7 @@ _started: dict[ProjectPaths, Started] = {}
 def start(paths: Paths, project_id: str, *, program: str = PROGRAM) -> None:
     """Start one and return at once, if nobody listens. Raises Unreachable, OSError."""
     project = paths.project(project_id)
-    if project in _started or is_listening(project):
+    if project in _started or sockets.is_listening(project.control_socket):
         return
     ready, written = os.pipe2(os.O_CLOEXEC)
     try:
@@ -79,21 +78,6 @@ def wait_until_listening_blocking(paths: Paths, project_id: str) -> None:
         _finish(paths.project(project_id), started)
 
 
-def is_listening(project: ProjectPaths) -> bool:
-    """Whether a keeper takes connections now; a socket that a dead one left does not count."""
-    if not project.control_socket.exists():
-        return False
-    folder = os.open(project.run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(f"/proc/self/fd/{folder}/{project.control_socket.name}")
-    except OSError:
-        return False
-    finally:
-        os.close(folder)
-    return True
-
-
 def _starting(paths: Paths, project_id: str) -> Started | None:
     project = paths.project(project_id)
     start(paths, project_id)
@@ -108,7 +92,7 @@ def _finish(project: ProjectPaths, started: Started) -> None:
         # its first process ends as soon as it has forked
         with contextlib.suppress(ChildProcessError):
             os.waitpid(started.pid, 0)
-    if not is_listening(project):
+    if not sockets.is_listening(project.control_socket):
         raise Unreachable(
             "the project's keeper does not start",
             code="E331",

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runtime.linux import faults
+from runtime.linux import faults, sockets
 from runtime.paths import Paths, ProjectPaths
 
 BACKLOG = 512
@@ -73,7 +73,7 @@ def take_lock(project: ProjectPaths) -> int | None:
     for _attempt in range(LOCK_ATTEMPTS):
         if (descriptor := _try_lock(project)) is not None:
             return descriptor
-        if _is_listening(project.control_socket):
+        if sockets.is_listening(project.control_socket):
             return None
         # no event tells of a lock that is let go without blocking on it for ever
         time.sleep(LOCK_PAUSE)  # noqa: TID251
@@ -98,36 +98,15 @@ def _try_lock(project: ProjectPaths) -> int | None:
     return None
 
 
-def _is_listening(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(short_address(path))
-        except OSError:
-            return False
-    return True
-
-
 def listen(path: Path) -> socket.socket:
     """The control socket, under the lock: whatever stands there is a dead keeper's."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with faults.point("listen"):
+    with faults.point("listen"), sockets.address(path) as short:
         path.unlink(missing_ok=True)
-        listener.bind(short_address(path))
+        listener.bind(short)
         listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
-
-
-def short_address(path: Path) -> str:
-    """An address for `path`: a socket's holds 108 bytes, a PYCOMPOSE_ROOT may be longer.
-
-    Leaves a descriptor of the folder open, which must not be closed before the address was used;
-    called a few times in a process's life.
-    """
-    if len(os.fsencode(path)) < 100:
-        return str(path)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    return f"/proc/self/fd/{folder}/{path.name}"
 
 
 def _shorten(log: Path) -> None:

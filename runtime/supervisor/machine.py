@@ -8,7 +8,8 @@ gone already (R03).
 
 Life of one start, as the supervisor calls it:
 
-    prepare_launch -> keeper forks -> attach -> keeper runs it -> write_state, serve (a task) ... exit -> release
+    prepare_launch -> keeper forks -> attach -> keeper runs it -> write_state, serve (a task)
+    ... exit -> release
 
 `release` is called after every prepare_launch that did not stay running, however far it came.
 """
@@ -81,12 +82,12 @@ class Machine(Protocol):
     # start and end of a run
 
     async def prepare_launch(self, record: ContainerRecord, *, generation: int) -> PreparedLaunch:
-        """Everything before the fork. Raises RuntimeFault, PortTaken; then nothing is left behind."""
+        """Everything before the fork. Raises RuntimeFault, PortTaken; then nothing is left."""
 
     async def attach(
         self, record: ContainerRecord, prepared: PreparedLaunch, *, forked: Forked, pidfd: int
     ) -> Attached:
-        """Connect the forked init's network namespace; publish ports. `pidfd` stays the caller's."""
+        """Connect the init's network namespace, publish ports. `pidfd` stays the caller's."""
 
     async def serve(self, record: ContainerRecord, descriptors: Mapping[str, int]) -> None:
         """Answer names and forward what the kernel cannot, until cancelled: a task for as long as
@@ -101,6 +102,10 @@ class Machine(Protocol):
         """After the end of a run: kill what is left in the cgroups; endpoints, rules and cgroups
         go. Never raises for what is gone.
         """
+
+    async def settle(self, pids: tuple[int, ...]) -> None:
+        """Put our own processes (keeper, supervisor) into the project's own leaf cgroup: they must
+        not end with the session or the CI step that started them."""
 
     async def maintain(self) -> None:
         """What has to be kept right while the project lives (rules that somebody flushed), until
@@ -119,6 +124,13 @@ class Machine(Protocol):
     async def freeze(self, record: ContainerRecord) -> None: ...
 
     async def thaw(self, record: ContainerRecord) -> None: ...
+
+    def oom_kills(self, record: ContainerRecord) -> int:
+        """How many of its processes the kernel has killed for want of memory in this run."""
+
+    def open_oom_notices(self, record: ContainerRecord) -> int | None:
+        """A non-blocking descriptor (eventfd on v1, inotify on v2), the caller's, that becomes
+        readable when `oom_kills` may have changed. None where there is no such thing."""
 
     async def kill(self, record: ContainerRecord) -> None:
         """SIGKILL to every process in the container's cgroups, thawed if frozen; returns when they

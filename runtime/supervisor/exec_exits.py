@@ -1,0 +1,44 @@
+"""Who waits for the exit code of which further process."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from runtime.messages import ExecExited
+
+Ended = MemoryObjectReceiveStream[int]
+
+
+class ExecExits:
+    """Ids of executions, and their exit codes on the way to those who started them."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, MemoryObjectSendStream[int]] = {}
+
+    def expect(self) -> tuple[str, Ended]:
+        """A new id, and where its exit code will come out."""
+        exec_id = f"{os.getpid()}-{next(self._numbers)}"
+        sending, receiving = anyio.create_memory_object_stream[int](math.inf)
+        self._waiting[exec_id] = sending
+        return exec_id, receiving
+
+    def ended(self, message: ExecExited) -> None:
+        if (sending := self._waiting.get(message.exec_id)) is not None:
+            sending.send_nowait(message.exit_code)
+
+    def forget(self, exec_id: str) -> None:
+        self._waiting.pop(exec_id).close()
+
+    def lost(self) -> None:
+        """The keeper is gone, and with it every exit code."""
+        for sending in self._waiting.values():
+            sending.close()
+
+    def __len__(self) -> int:
+        return len(self._waiting)

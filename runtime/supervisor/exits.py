@@ -1,0 +1,124 @@
+"""The end of a run: last output, state, `die`, release; then what the restart policy says.
+
+    keeper: Exited -> its tasks end -> its output is drained (D74) -> state and `die`
+    -> release -> restart?
+
+The keeper has written the exit down before it told us, so whatever interrupts this, the next
+supervisor does it again from the record.
+"""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+from runtime.containers import restart
+from runtime.errors import RuntimeFault
+from runtime.messages import ProcessRecord, Release
+from runtime.supervisor import lives, starts
+from runtime.supervisor.log_writer import report
+from runtime.supervisor.project import Project
+from runtime.supervisor.supervised import Supervised
+
+
+async def container_ended(project: Project, record: ProcessRecord) -> None:
+    """The keeper says so. Once per run: a repeated word is ignored."""
+    container = project.containers.get(record.container_id)
+    if container is None:
+        return
+    async with container.lock:
+        if container.is_running and container.state.generation == record.generation:
+            await settle(project, container, record)
+
+
+async def settle(
+    project: Project, container: Supervised, record: ProcessRecord, *, error: str = ""
+) -> None:
+    """Bring an ended run to its end, with `container.lock` held. `record` has an exit code."""
+    await lives.end(container)
+    if container.record.options.pid:
+        # L63: in a pid namespace that is not its own, the others live on and hold its pipes open
+        await project.machine.kill(container.record)
+    await _drain(project, container)
+    if record.oom_kills > container.oom_kills:
+        container.oom_kills = record.oom_kills
+        container.change(oom_killed=True)
+        project.publish(container, "oom")
+    _note_end(project, container, record, error)
+    await _release(project, container)
+    follow_policy(project, container)
+    container.ended.set()
+    project.note_change()
+
+
+async def _drain(project: Project, container: Supervised) -> None:
+    if container.outputs():
+        await project.logs.finish(container.id)
+        names = tuple(container.outputs())
+        await project.keeper.tell(Release(owner=container.id, names=names))
+    container.close()
+
+
+def _note_end(project: Project, container: Supervised, record: ProcessRecord, error: str) -> None:
+    assert record.exit_code is not None
+    finished_at = record.finished_at or time.time()
+    duration = max(0, int(finished_at - container.state.started_at))
+    container.change(
+        status="exited",
+        exit_code=record.exit_code,
+        finished_at=finished_at,
+        error=error,
+        pid=0,
+        start_time=0,
+        ports=(),
+    )
+    attributes = {"exitCode": str(record.exit_code), "execDuration": str(duration)}
+    project.publish(container, "die", {**attributes, **({"cause": error} if error else {})})
+
+
+async def _release(project: Project, container: Supervised) -> None:
+    try:
+        await project.machine.release(container.record)
+    except RuntimeFault as fault:
+        report(f"{container.record.name}: {fault.message}: {fault.answered}")
+
+
+def follow_policy(project: Project, container: Supervised) -> None:
+    """Restart it after a pause, or leave it."""
+    container.restart, instructions = restart.advance(
+        container.record.options.restart,
+        container.restart,
+        restart.Ended(exit_code=container.state.exit_code),
+        project.clock(),
+    )
+    for instruction in instructions:
+        match instruction:
+            case restart.StartAgain(after=pause):
+                restart_later(project, container, pause)
+            case restart.StayDown():
+                if container.state.status == "restarting":
+                    container.change(status="exited")
+                    project.write_state(container)
+
+
+def restart_later(project: Project, container: Supervised, pause: float) -> None:
+    """State `restarting` until then; a stop or a user's start cancels the wait."""
+    container.change(status="restarting", restart_count=container.restart.count)
+    project.write_state(container)
+    container.waiting = anyio.CancelScope()
+    if not project.is_ending:
+        project.start_task(_restart, project, container, container.waiting, pause)
+
+
+async def _restart(
+    project: Project, container: Supervised, scope: anyio.CancelScope, pause: float
+) -> None:
+    with scope:
+        await anyio.sleep(pause)
+    if scope.cancel_called or container.state.status != "restarting":
+        return
+    try:
+        await starts.start(project, container, starts.StartWish(by_policy=True))
+    except RuntimeFault as fault:
+        report(f"{container.record.name} is not restarted: {fault.message}: {fault.answered}")

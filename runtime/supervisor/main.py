@@ -1,0 +1,152 @@
+"""A supervisor from its start to its end. Read `supervise` first: one task per line.
+
+take over -> serve clients -> until nothing is left, the keeper is lost, or SIGTERM
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from runtime import start_keeper
+from runtime.linux import faults
+from runtime.messages import ExecExited, Exited
+from runtime.paths import Paths
+from runtime.supervisor import exits, idle, leases, stops, takeover
+from runtime.supervisor import socket as clients
+from runtime.supervisor.keeper_link import KeeperLink
+from runtime.supervisor.log_writer import LogWriter, report
+from runtime.supervisor.machine import Machine
+from runtime.supervisor.project import Project, report_exception
+from runtime.supervisor.wire import Wire
+
+LISTENER = 3
+CHANNEL = 4
+DESCRIPTORS_WANTED = 65536
+MakeMachine = Callable[[Paths, str], Machine]
+
+
+def main(data: str, run: str, project_id: str, *, make_machine: MakeMachine | None = None) -> None:
+    """Returns when the project is idle or its keeper was lost. `make_machine` is for tests."""
+    faults.configure("supervisor")
+    os.chdir("/")
+    os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _raise_descriptor_limit()
+    paths = Paths(Path(data), Path(run))
+    for descriptor in (LISTENER, CHANNEL):
+        os.set_inheritable(descriptor, False)
+    # what is imported by now stays for ever: no collection needs to look at it again
+    gc.collect()
+    gc.freeze()
+    anyio.run(supervise, paths, project_id, make_machine or _local_machine)
+
+
+def _local_machine(paths: Paths, project_id: str) -> Machine:
+    from runtime.supervisor.local_machine import LocalMachine
+
+    return LocalMachine(paths, project_id)
+
+
+async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) -> None:
+    keeper_pidfd = os.pidfd_open(os.getppid())
+    lock = await _wait_for_predecessor(paths.project(project_id).states)
+    listener = socket.socket(fileno=LISTENER)
+    wire = Wire(socket.socket(fileno=CHANNEL))
+    logs = LogWriter()
+    project: Project
+
+    def hear(message: object) -> None:
+        _hear(project, message)
+
+    async with anyio.create_task_group() as tasks:
+        project = Project(
+            paths=paths.project(project_id),
+            machine=make_machine(paths, project_id),
+            keeper=KeeperLink(wire, hear=hear),
+            logs=logs,
+            tasks=tasks,
+        )
+        tasks.start_soon(project.keeper.run)
+        tasks.start_soon(logs.run)
+        await takeover.take_over(project)
+        tasks.start_soon(clients.serve, project, listener)
+        tasks.start_soon(_end_with_keeper, project, keeper_pidfd, listener, paths, project_id)
+        tasks.start_soon(_end_by_signal, project)
+        project.start_task(project.machine.settle, (os.getppid(), os.getpid()))
+        project.start_task(project.machine.maintain)
+        await idle.wait_for_idle(project)
+        tasks.cancel_scope.cancel()
+    os.close(lock)
+
+
+def _hear(project: Project, message: object) -> None:
+    match message:
+        case Exited(record=record):
+            project.start_task(exits.container_ended, project, record)
+        case ExecExited():
+            project.executions.ended(message)
+        case _:
+            report(f"the keeper said {type(message).__name__}")
+
+
+async def _wait_for_predecessor(folder: Path) -> int:
+    """A lock on the folder of the states that we are about to write: a supervisor whose keeper was
+    lost may still be killing its containers."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # no event tells when a lock is let go; this happens after a lost keeper only
+            await anyio.sleep(0.01)
+        else:
+            return descriptor
+
+
+async def _end_with_keeper(
+    project: Project, pidfd: int, listener: socket.socket, paths: Paths, project_id: str
+) -> None:
+    """R11. The last deed is to start the next keeper, if there is something for it to do."""
+    # forever: until the keeper ends
+    await anyio.wait_readable(pidfd)
+    anyio.notify_closing(listener)
+    listener.close()
+    wanted = await takeover.after_lost_keeper(project)
+    if wanted or project.leases:
+        # a planned fault strikes once
+        faults.configure("supervisor", {})
+        try:
+            await start_keeper.wait_until_listening(paths, project_id)
+            await leases.hand_over(project, paths.project(project_id))
+        except Exception:
+            report_exception("starting the next keeper")
+    project.tasks.cancel_scope.cancel()
+
+
+async def _end_by_signal(project: Project) -> None:
+    """SIGTERM (the machine goes down, an administrator): everything stops in its own time. What was
+    wanted stays wanted, so that `boot` starts it again."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for _signal in signals:
+            report("SIGTERM: the project's containers are stopped")
+            project.is_ending = True
+            await stops.stop_all(project, grace=None, by_hand=False)
+            project.note_change()
+
+
+def _raise_descriptor_limit() -> None:
+    """R16."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

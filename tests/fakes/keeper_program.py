@@ -1,0 +1,16 @@
+"""A keeper that forks plain processes and whose supervisor works on a FolderMachine."""
+
+import os
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(TOP)
+
+if __name__ == "__main__":
+    if os.fork():
+        os._exit(0)
+    from runtime.keeper.main import main
+    from tests.fakes.births import PlainBirths
+
+    program = os.environ.get("TEST_SUPERVISOR", os.path.join(TOP, "tests/fakes/supervisor_program.py"))
+    main(*sys.argv[1:], births=PlainBirths(), program=program)

@@ -1,0 +1,179 @@
+"""A Machine in a folder: rows and events are JSON files, so that test and supervisor both see them.
+
+Containers are plain processes (tests/fakes/births.py). What the supervisor asks for is written to
+`calls`, one line each. `slow_release` makes release wait for a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import anyio
+
+from runtime import codec
+from runtime.errors import InUse, NotFound, RuntimeFault
+from runtime.messages import Configure, ExecRequest, LaunchRequest
+from runtime.paths import Paths
+from runtime.state import run_states
+from runtime.supervisor.machine import Attached, PreparedLaunch
+from runtime.values import ContainerOptions, ContainerRecord, ImageConfig, PublishedPort
+
+
+class FolderMachine:
+    def __init__(self, paths: Paths, project_id: str) -> None:
+        self.paths = paths
+        self.project = paths.project(project_id)
+        self.folder = paths.data / "fake"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    # rows
+
+    def containers(self):
+        return tuple(self.container(path.stem) for path in sorted(self.folder.glob("*.json")))
+
+    def container(self, container_id):
+        try:
+            record = codec.loads(ContainerRecord, (self.folder / f"{container_id}.json").read_bytes())
+        except FileNotFoundError:
+            raise NotFound(f"no such container: {container_id}") from None
+        state = run_states.stored_state(self.project, container_id)
+        import dataclasses
+
+        return dataclasses.replace(record, state=state) if state else record
+
+    def add(self, name, *command, image=ImageConfig(), **options):
+        """A container's row, by the test."""
+        record = ContainerRecord(
+            id=name,
+            project_id=self.project.run.name,
+            options=ContainerOptions(project="p", name=name, service=name, command=command, **options),
+            image=image,
+        )
+        self.store(record)
+        return record
+
+    def store(self, record):
+        path = self.folder / f"{record.id}.json"
+        path.with_suffix(".tmp").write_text(codec.dumps(record))
+        path.with_suffix(".tmp").rename(path)
+
+    def set_desired(self, container_id, desired):
+        self.note("desired", container_id, desired)
+
+    def write_state(self, container_id, state):
+        run_states.write_state(self.project, container_id, state)
+
+    def append_event(self, event):
+        words = {key: event.attributes[key] for key in ("exitCode", "signal", "cause") if key in event.attributes}
+        self._append("events", [event.action, event.attributes["name"], words])
+
+    def log_folder(self, record):
+        folder = self.paths.data / "logs" / record.id
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    # runs
+
+    async def prepare_launch(self, record, *, generation):
+        self.note("prepare", record.id)
+        if "unprepared" in record.options.labels:
+            raise RuntimeFault("cannot be prepared", code="E999", tried="x", answered="y")
+        held = {}
+        if record.options.ports:
+            listener = socket.socket()
+            listener.bind(("127.0.0.1", 0))
+            held["port"] = listener.detach()
+        return PreparedLaunch(
+            request=LaunchRequest(
+                container_id=record.id,
+                generation=generation,
+                spec={"process": self._process(record.options.command, record.options)},
+                resolver="resolver" in record.options.labels,
+            ),
+            held=held,
+        )
+
+    async def attach(self, record, prepared, *, forked, pidfd):
+        self.note("attach", record.id)
+        if "unattached" in record.options.labels:
+            raise RuntimeFault("cannot be attached", code="E998")
+        ports = tuple(
+            PublishedPort(container_port=port.container_port, protocol="tcp", host_ip="0.0.0.0", host_port=40000)
+            for port in record.options.ports
+        )
+        return Attached(configure=Configure(container_id=record.id), ports=ports)
+
+    async def serve(self, record, descriptors):
+        self.note("serve", record.id, *sorted(descriptors))
+        await anyio.sleep_forever()
+
+    async def release(self, record):
+        await self.kill(record)
+        self.note("release", record.id)
+
+    async def settle(self, pids):
+        self.note("settle")
+
+    async def maintain(self):
+        await anyio.sleep_forever()
+
+    async def prepare_exec(self, record, options, *, exec_id):
+        return ExecRequest(
+            exec_id=exec_id, container_id=record.id, pid=0, start_time=0, process=self._process(options.command, options)
+        )
+
+    @staticmethod
+    def _process(command, options):
+        return {"args": list(command), "env": [f"{key}={value}" for key, value in options.environment.items()], "terminal": options.tty}
+
+    async def freeze(self, record):
+        os.kill(self._pid(record), signal.SIGSTOP)
+
+    async def thaw(self, record):
+        os.kill(self._pid(record), signal.SIGCONT)
+
+    def oom_kills(self, record):
+        return 0
+
+    def open_oom_notices(self, record):
+        return None
+
+    async def kill(self, record):
+        pid = self._pid(record)
+        if pid and run_states.start_time(pid) == self.container(record.id).state.start_time:
+            os.kill(pid, signal.SIGKILL)
+
+    def _pid(self, record):
+        return self.container(record.id).state.pid
+
+    # the end
+
+    async def remove_container(self, record, *, volumes):
+        (self.folder / f"{record.id}.json").unlink(missing_ok=True)
+        run_states.forget(self.project, record.id)
+        shutil.rmtree(self.log_folder(record))
+        self.note("remove", record.id)
+
+    async def remove_network(self, network_id):
+        raise InUse(f"network {network_id} has active endpoints")
+
+    async def remove_project(self, *, volumes):
+        self.note("remove project", volumes)
+
+    # for tests
+
+    def note(self, *words):
+        self._append("calls", list(words))
+
+    def _append(self, name, value):
+        with open(self.folder / name, "a") as file:
+            file.write(json.dumps(value) + "\n")
+
+    def read(self, name):
+        path: Path = self.folder / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
