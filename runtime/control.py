@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime import errors
+from runtime import errors, tasks
 from runtime.messages import Failure, Frames, Hello, Welcome, receive, send
 
 
@@ -62,10 +62,8 @@ class Channel:
 
     async def answer_later(self) -> tuple[Any, list[int]]:
         """The same for a caller with an event loop."""
-        import anyio
-
         while (reply := self._next()) is None:
-            await anyio.wait_readable(self._socket)
+            await tasks.wait_readable(self._socket)
             self._fill()
         return reply
 

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from runtime import tasks
 from runtime.errors import Unreachable
 from runtime.linux import faults, files, sockets
 from runtime.paths import Paths, ProjectPaths
@@ -57,15 +58,13 @@ def start(paths: Paths, project_id: str, *, program: str = PROGRAM) -> None:
 async def wait_until_listening(paths: Paths, project_id: str) -> None:
     """Start a keeper if there is none; return when its socket takes connections. Raises
     Unreachable."""
-    import anyio
-
     if (started := _starting(paths, project_id)) is None:
         return
     # a copy, since several tasks may wait for the same keeper
     ready = os.dup(started.ready)
     try:
-        with anyio.move_on_after(DEADLINE):
-            await anyio.wait_readable(ready)
+        with tasks.move_on_after(DEADLINE):
+            await tasks.wait_readable(ready)
     finally:
         os.close(ready)
     _finish(paths.project(project_id), started)

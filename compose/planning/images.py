@@ -8,6 +8,7 @@ reference cli.md 6.1 and 15.2.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 
 from compose.errors import ComposeError
@@ -23,8 +24,16 @@ BUILT_IN = ("host", "dir:", "oci:")
 
 
 def image_of(project: Project, service: Service) -> str:
-    """The service's image, or the name that a built one has."""
-    return service.image or f"{project.name}-{service.name}"
+    """The service's image, or the name of a built one; `dir:` and `oci:` with a whole path."""
+    return absolute(service.image or f"{project.name}-{service.name}", project.working_dir)
+
+
+def absolute(reference: str, folder: str) -> str:
+    """`dir:./rootfs` -> `dir:/the/project/rootfs`."""
+    kind, colon, path = reference.partition(":")
+    if f"{kind}{colon}" not in BUILT_IN:
+        return reference
+    return f"{kind}:{os.path.normpath(os.path.join(folder, path))}"
 
 
 def policy_of(service: Service, wishes: CreateOptions | RunOptions) -> str:

@@ -1,1 +1,2 @@
-"""The async part: a Plan is carried out here. Read run_plan.py first."""
+"""Where a Plan is carried out: the async part of compose/. Decides nothing. Read run_plan.py
+first."""

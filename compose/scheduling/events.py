@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from compose.errors import Fault
 from runtime.frozen import dataclass
 
 Status: TypeAlias = Literal["Working", "Done", "Warning", "Error"]
@@ -101,8 +102,15 @@ class ContainerRecreated:
     service: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something about the files that does not end the verb, with its place."""
+
+    fault: Fault
+
+
 Event: TypeAlias = (
-    ResourceEvent | Message | Attaching | LogOutput | ContainerExited | ContainerRecreated
+    Warned | ResourceEvent | Message | Attaching | LogOutput | ContainerExited | ContainerRecreated
 )
 OnEvent: TypeAlias = Callable[[Event], None]
 """Called in the event loop's thread, one call at a time; must not block. What it raises ends the

@@ -29,6 +29,8 @@ EVERYWHERE_IN_RUNTIME = {
     "runtime.frozen",
 }
 RUNTIME_DOOR = {"runtime.engine", "runtime.values", "runtime.errors", "runtime.paths"}
+# how coroutines wait, in an event loop or in a command that is shorter than one takes to import
+TASKS = "runtime.tasks"
 
 ALLOWED: dict[str, set[str]] = {
     "compose.errors": {"compose.position", "runtime.errors"},
@@ -50,6 +52,16 @@ ALLOWED: dict[str, set[str]] = {
         "compose.model",
         "compose.options",
         *RUNTIME_DOOR,
+        TASKS,
+    },
+    # what of a Stack only reads: the base of its two faces
+    "compose.reading": {
+        "compose.loading",
+        "compose.model",
+        "compose.planning",
+        "compose.scheduling",
+        "compose.options",
+        *RUNTIME_DOOR,
     },
     "compose.stack": {
         "compose.loading",
@@ -57,7 +69,9 @@ ALLOWED: dict[str, set[str]] = {
         "compose.planning",
         "compose.scheduling",
         "compose.options",
+        "compose.reading",
         *RUNTIME_DOOR,
+        TASKS,
     },
     "compose.machine": {"compose.options", *RUNTIME_DOOR},
     "compose.output": {
@@ -124,7 +138,11 @@ ALLOWED: dict[str, set[str]] = {
         "runtime.start_keeper",
     },
     # the one place that knows how a keeper is started, for the engine and the supervisor
-    "runtime.start_keeper": {"runtime.linux"},
+    "runtime.start_keeper": {"runtime.linux", TASKS},
+    "runtime.small_loop": set(),
+    TASKS: {"runtime.small_loop"},
+    # the caller's end of a supervisor's socket
+    "runtime.control": {"runtime.messages", TASKS},
     "runtime.engine": {
         "runtime.images",
         "runtime.networks",
@@ -135,6 +153,7 @@ ALLOWED: dict[str, set[str]] = {
         "runtime.messages",
         "runtime.linux",
         "runtime.start_keeper",
+        "runtime.control",
     },
 }
 

@@ -1,0 +1,298 @@
+"""One function per action, one call of the Engine each. What they tell are Docker Compose's words.
+
+An object that is gone already is no failure where it was to go. Source of the words: reference
+cli.md 17.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from compose.errors import ActionFailed
+from compose.planning import actions
+from compose.planning.dependencies import NAMESPACES, shared_with
+from compose.scheduling import hooks, reports
+from compose.scheduling.conditions import REACHED_WORDS, WAITED_WORDS, NotReached, judge
+from compose.scheduling.container_options import Making, container_options
+from compose.scheduling.events import ResourceEvent
+from compose.scheduling.work import Work
+from runtime.errors import InUse, NotFound, StartFailed
+from runtime.values import Progress
+
+
+async def perform(work: Work, action: actions.Action) -> None:
+    """Do it. Raises RuntimeFault, ComposeError."""
+    await _FUNCTIONS[type(action)](work, action)
+
+
+async def ensure_image(work: Work, action: actions.EnsureImage) -> None:
+    """`Pulling` ... `Pulled`; nothing is said of an image that turns out to be here."""
+    name = f"Image {action.reference}"
+    on_progress = None if work.quiet_pull else functools.partial(_show_progress, work, name)
+    with work.told(name, "Pulling", "Pulled"):
+        await work.engine.ensure_image(
+            action.reference,
+            policy=action.policy,
+            platform=action.platform,
+            on_progress=on_progress,
+        )
+
+
+def _show_progress(work: Work, image: str, progress: Progress) -> None:
+    work.on_event(
+        ResourceEvent(
+            id=progress.id,
+            text=progress.text,
+            status="Done" if progress.done else "Working",
+            parent_id=progress.parent_id or image,
+            current=progress.current,
+            total=progress.total,
+        )
+    )
+
+
+async def remove_image(work: Work, action: actions.RemoveImage) -> None:
+    name = f"Image {action.reference}"
+    work.tell(name, "Removing")
+    try:
+        await work.engine.remove_image(action.reference)
+    except NotFound:
+        work.tell(name, "Warning", "Warning", "No resource found to remove")
+    except InUse:
+        work.tell(name, "Resource is still in use", "Warning")
+    else:
+        work.tell(name, "Removed", "Done")
+
+
+async def create_network(work: Work, action: actions.CreateNetwork) -> None:
+    with work.told(f"Network {action.options.name}", "Creating", "Created"):
+        await work.engine.create_network(action.options)
+
+
+async def remove_network(work: Work, action: actions.RemoveNetwork) -> None:
+    await _remove(
+        work, f"Network {action.name}", work.engine.remove_network, action.name, action.tolerant
+    )
+
+
+async def create_volume(work: Work, action: actions.CreateVolume) -> None:
+    with work.told(f"Volume {action.options.name}", "Creating", "Created"):
+        await work.engine.create_volume(action.options)
+
+
+async def remove_volume(work: Work, action: actions.RemoveVolume) -> None:
+    await _remove(
+        work, f"Volume {action.name}", work.engine.remove_volume, action.name, action.tolerant
+    )
+
+
+async def _remove(
+    work: Work, id: str, remove: Callable[[str], Awaitable[None]], name: str, tolerant: bool
+) -> None:
+    work.tell(id, "Removing")
+    try:
+        await remove(name)
+    except NotFound:
+        pass
+    except InUse as error:
+        if not tolerant:
+            work.tell(id, "Error", "Error", error.message)
+            raise
+        work.tell(id, "Resource is still in use", "Warning")
+        return
+    work.tell(id, "Removed", "Done")
+
+
+async def create_container(work: Work, action: actions.CreateContainer) -> None:
+    """A replica. One that replaces another is told as `Recreate`, until it is renamed."""
+    service = work.project.all_services[action.service]
+    id = f"Container {action.name}"
+    work.tell(id, "Recreate" if action.replaces else "Creating")
+    try:
+        making = Making(
+            name=action.first_name,
+            number=action.number,
+            image_id=_image_id(work, action.service),
+            replaces=action.name if action.replaces else "",
+            inherit_from=action.replaces if action.inherit else "",
+            ids=shared_ids(work, action.service),
+            file_digests=work.file_digests,
+            env_files=work.env_files,
+            final_name=action.name,
+        )
+        options = container_options(work.project, service, making)
+        work.made[action.name] = await work.engine.create_container(options)
+    except Exception as error:
+        work.tell(id, "Error", "Error", str(error).partition("\n")[0])
+        raise
+    if not action.replaces:
+        work.tell(id, "Created", "Done")
+
+
+def _image_id(work: Work, service: str) -> str:
+    from compose.planning.images import image_of
+
+    reference = image_of(work.project, work.project.all_services[service])
+    known = work.observed.images.get(reference) or work.engine.image(reference)
+    return known.id if known is not None else ""
+
+
+def shared_ids(work: Work, service_name: str) -> Mapping[str, str]:
+    """The containers whose namespaces and volumes the service shares, by service or name."""
+    service = work.project.all_services[service_name]
+    found = {name: work.first_of(name) for _, name in shared_with(service)}
+    words = [getattr(service, attribute) for attribute in NAMESPACES]
+    for word in (*words, *service.volumes_from):
+        kind, _, rest = word.partition(":")
+        if kind == "container" and rest:
+            name = rest.partition(":")[0]
+            found[name] = work.engine.container(name).id
+    return found
+
+
+async def rename_container(work: Work, action: actions.RenameContainer) -> None:
+    id = work.id_of(action.name, action.id)
+    await work.engine.rename_container(id, action.name)
+    if not action.id:
+        work.tell(f"Container {action.name}", "Recreated", "Done")
+
+
+async def start_container(work: Work, action: actions.StartContainer) -> None:
+    id = work.id_of(action.name, action.id)
+    name = f"Container {action.name}"
+    if not action.restarted:
+        work.tell(name, "Starting")
+    try:
+        started = await work.engine.start_container(id)
+    except StartFailed as error:
+        work.tell(name, "Error", "Error", error.message)
+        raise _with_facts(work, id, error) from error
+    except Exception as error:
+        work.tell(name, "Error", "Error", str(error).partition("\n")[0])
+        raise
+    work.states.put(id, started.state)
+    work.tell(name, "Started", "Done")
+
+
+def _with_facts(work: Work, id: str, error: StartFailed) -> ActionFailed:
+    plain = reports.as_failed(error)
+    facts = [*plain.details, *reports.describe_container(work.engine, id)]
+    return ActionFailed(
+        plain.message,
+        code=plain.code,
+        hint=plain.hint,
+        details=facts,
+        exit_code=plain.exit_code,
+    )
+
+
+async def stop_container(work: Work, action: actions.StopContainer) -> None:
+    name = f"Container {action.name}"
+    if action.restarted:
+        work.tell(name, "Restarting")
+    elif not action.replaced:
+        work.tell(name, "Stopping")
+    try:
+        state = await work.engine.stop_container(action.id, grace=action.grace)
+    except NotFound:
+        state = None
+    except Exception as error:
+        work.tell(name, "Error", "Error", str(error).partition("\n")[0])
+        raise
+    if state is not None:
+        work.states.put(action.id, state)
+    if not action.replaced and not action.restarted:
+        work.tell(name, "Stopped", "Done")
+
+
+async def remove_container(work: Work, action: actions.RemoveContainer) -> None:
+    name = f"Container {action.name}"
+    if not action.replaced:
+        work.tell(name, "Removing")
+    try:
+        await work.engine.remove_container(action.id, force=action.force, volumes=action.volumes)
+    except NotFound:
+        pass
+    except Exception as error:
+        work.tell(name, "Error", "Error", str(error).partition("\n")[0])
+        raise
+    if not action.replaced:
+        work.tell(name, "Removed", "Done")
+
+
+async def kill_container(work: Work, action: actions.KillContainer) -> None:
+    with work.told(f"Container {action.name}", "Killing", "Killed"):
+        await work.engine.kill_container(action.id, signal=action.signal)
+
+
+async def pause_container(work: Work, action: actions.PauseContainer) -> None:
+    with work.told(f"Container {action.name}", "Pausing", "Paused"):
+        await work.engine.pause_container(action.id)
+
+
+async def unpause_container(work: Work, action: actions.UnpauseContainer) -> None:
+    with work.told(f"Container {action.name}", "Unpausing", "Unpaused"):
+        await work.engine.unpause_container(action.id)
+
+
+async def run_hooks(work: Work, action: actions.RunHooks) -> None:
+    await hooks.run(work, action)
+
+
+async def wait_for(work: Work, action: actions.WaitFor) -> None:
+    """All containers at once; the first that will not get there fails the wait."""
+    for name, known in action.containers:
+        await _wait_for_one(work, action, name, work.id_of(name, known))
+
+
+async def _wait_for_one(work: Work, action: actions.WaitFor, name: str, id: str) -> None:
+    record = work.engine.container(id)
+    work.on_event(
+        ResourceEvent(
+            id=f"Container {name}",
+            text="Waiting",
+            waiting_for=_wanted(action),
+        )
+    )
+    if work.dry:
+        word = REACHED_WORDS[action.condition]
+    else:
+        try:
+            word = await work.states.until(
+                lambda: judge(action.condition, record, work.states.get(id))
+            )
+        except NotReached as reason:
+            work.tell(f"Container {name}", "Error", "Error", str(reason))
+            raise ActionFailed(
+                f"dependency failed to start: {reason}" if action.needed_by else str(reason),
+                code="E206",
+                details=reports.describe_container(work.engine, id),
+            ) from None
+    work.tell(f"Container {name}", word, "Done")
+
+
+def _wanted(action: actions.WaitFor) -> str:
+    who = f", for {' and '.join(action.needed_by)}" if action.needed_by else ""
+    return f"{WAITED_WORDS[action.condition]}{who}"
+
+
+_FUNCTIONS: Mapping[type, Callable[[Work, Any], Awaitable[None]]] = {
+    actions.EnsureImage: ensure_image,
+    actions.RemoveImage: remove_image,
+    actions.CreateNetwork: create_network,
+    actions.RemoveNetwork: remove_network,
+    actions.CreateVolume: create_volume,
+    actions.RemoveVolume: remove_volume,
+    actions.CreateContainer: create_container,
+    actions.RenameContainer: rename_container,
+    actions.StartContainer: start_container,
+    actions.StopContainer: stop_container,
+    actions.RemoveContainer: remove_container,
+    actions.KillContainer: kill_container,
+    actions.PauseContainer: pause_container,
+    actions.UnpauseContainer: unpause_container,
+    actions.RunHooks: run_hooks,
+    actions.WaitFor: wait_for,
+}

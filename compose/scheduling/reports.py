@@ -1,0 +1,119 @@
+"""What is known about a failure, without being asked: exit meaning, last lines, last probe.
+
+Gathers data from the engine's reads and puts it into the `details` of an ActionFailed; printing is
+`compose/output`'s. Never a value of environment or labels. Source: DESIGN.md 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from compose.errors import ActionFailed, ComposeError
+from compose.exit_codes import describe_exit
+from compose.planning.actions import Action
+from compose.position import printable
+from runtime.engine import Engine
+from runtime.errors import RuntimeFault
+from runtime.values import ContainerRecord
+
+LAST_LINES = 10
+LAST_BYTES = 2048
+"""Of a hook's output and a probe's."""
+
+
+def failure(failures: Sequence[tuple[Action, Exception]]) -> ActionFailed:
+    """One error for all that went wrong while a plan ran: the first, and the others as details."""
+    first = as_failed(failures[0][1])
+    if len(failures) == 1:
+        return first
+    details = list(first.details)
+    for _action, error in failures[1:]:
+        other = as_failed(error)
+        if other.message != first.message:
+            details += ["", f"also: {other.message}", *other.details]
+            if other.hint:
+                details.append(f"hint: {other.hint}")
+    return ActionFailed(
+        first.message,
+        code=first.code,
+        where=first.where,
+        hint=first.hint,
+        details=details,
+        exit_code=first.exit_code,
+    )
+
+
+def as_failed(error: Exception) -> ActionFailed:
+    """Any error as one that ends a verb, with all that it says."""
+    if isinstance(error, ActionFailed):
+        return error
+    if isinstance(error, ComposeError):
+        return ActionFailed(
+            error.message,
+            code=error.code,
+            where=error.where,
+            hint=error.hint,
+            details=error.details,
+            exit_code=error.exit_code,
+        )
+    if isinstance(error, RuntimeFault):
+        return ActionFailed(
+            error.message,
+            code=error.code,
+            hint=error.hint,
+            details=_tried(error),
+            exit_code=error.exit_code,
+        )
+    return ActionFailed(f"{type(error).__name__}: {error}", code="E299")
+
+
+def _tried(error: RuntimeFault) -> Iterator[str]:
+    if error.tried:
+        yield f"tried:    {error.tried}"
+    if error.answered:
+        yield f"answered: {error.answered}"
+
+
+def describe_container(engine: Engine, container_id: str) -> tuple[str, ...]:
+    """How it ended or what ails it, its last probe, its last lines. Nothing, if it is gone."""
+    try:
+        record = engine.container(container_id)
+        return (*_state(record), *_probe(record), *_last_lines(engine, record))
+    except RuntimeFault:
+        return ()
+
+
+def _state(record: ContainerRecord) -> Iterator[str]:
+    state = record.state
+    if state.error:
+        yield f"{record.name}: {printable(state.error)}"
+    if state.status in ("exited", "dead", "restarting"):
+        meaning = describe_exit(state.exit_code, oom_killed=state.oom_killed)
+        yield f"{record.name} exited with code {state.exit_code}" + (f": {meaning}" * bool(meaning))
+    if state.restart_count:
+        yield f"it was restarted {state.restart_count} times"
+
+
+def _probe(record: ContainerRecord) -> Iterator[str]:
+    if not record.state.probes or record.state.health == "healthy":
+        return
+    last = record.state.probes[-1]
+    how = "timed out" if last.exit_code == -1 else f"exited with code {last.exit_code}"
+    yield f"its last probe {how}, {record.state.failing_streak} failed in a row"
+    yield from quoted(last.output.encode(errors="replace"))
+
+
+def _last_lines(engine: Engine, record: ContainerRecord) -> Iterator[str]:
+    lines = [line.text for line in engine.read_logs(record, tail=LAST_LINES)]
+    if lines:
+        yield f"the last lines of {record.name}:"
+        yield from quoted(b"\n".join(lines))
+    elif record.options.logging.driver == "none":
+        yield f"{record.name} keeps no log (driver none)"
+
+
+def quoted(output: bytes) -> Iterator[str]:
+    """The end of some output, a line each, set in and without control characters."""
+    text = output[-LAST_BYTES:].decode(errors="replace").rstrip()
+    for line in text.split("\n")[-LAST_LINES:] if text else ():
+        yield f"  | {printable(line)}"

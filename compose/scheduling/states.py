@@ -1,0 +1,89 @@
+"""How the project's containers are doing, kept current by the engine's events; nothing polls.
+
+One watcher for all who wait. Who waits reads a state only once the watch is open, so nothing is
+missed between the read and the wait. When the supervisor ends and comes back, all is read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from runtime import tasks
+from runtime.engine import Engine
+from runtime.values import Event, RunState
+
+T = TypeVar("T")
+ATTEMPTS = 5
+"""How often in a row the watch may break without a word before that is an error."""
+
+Listener = Callable[[Event, RunState | None], None]
+
+
+class States:
+    """The run states of one project's containers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[str, RunState] = {}
+        self._changed = tasks.event()
+        self._watching = tasks.event()
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Hear of every event, in order, in the loop's thread."""
+        self._listeners.append(listener)
+
+    def get(self, container_id: str) -> RunState:
+        """The newest state. Raises NotFound."""
+        known = self._known.get(container_id)
+        if known is None:
+            known = self._known[container_id] = self._engine.container(container_id).state
+        return known
+
+    def put(self, container_id: str, state: RunState) -> None:
+        """What an act has answered; an older state than the known one is ignored."""
+        known = self._known.get(container_id)
+        if known is None or state.generation >= known.generation:
+            self._known[container_id] = state
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = tasks.event()
+
+    async def until(self, judge: Callable[[], T | None]) -> T:
+        """Call `judge` now and after every change, until it answers. May wait for ever: the
+        caller sets the deadline. Needs `watch` to run beside it."""
+        await self._watching.wait()
+        while (answer := judge()) is None:
+            await self._changed.wait()
+        return answer
+
+    async def watch(self) -> None:
+        """Keep the states current until cancelled. What came before is read when asked for."""
+        broken = 0
+        while True:
+            try:
+                async with self._engine.watch() as happenings:
+                    # what happened up to here is in the files, what follows comes as an event
+                    self._known.clear()
+                    self._watching.set()
+                    self._wake()
+                    async for happened in happenings:
+                        broken = 0
+                        self._take(happened.event, happened.state)
+            except Exception:
+                if broken >= ATTEMPTS:
+                    raise
+            broken += 1
+
+    def _take(self, event: Event, state: RunState | None) -> None:
+        if event.type == "container":
+            if state is not None:
+                self.put(event.id, state)
+            else:
+                self._known.pop(event.id, None)
+                self._wake()
+        for listener in self._listeners:
+            listener(event, state)

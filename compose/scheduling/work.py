@@ -1,0 +1,70 @@
+"""What carrying out actions needs to know: the project, the engine, who listens. One per verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from compose.errors import NotFound
+from compose.model.project import Project
+from compose.planning.observed import Observed
+from compose.scheduling.events import OnEvent, ResourceEvent
+from compose.scheduling.states import States
+from runtime.engine import Engine
+from runtime.values import ContainerRecord
+
+
+class Work:
+    """The state of a running verb, shared by its actions."""
+
+    def __init__(
+        self,
+        project: Project,
+        observed: Observed,
+        engine: Engine,
+        on_event: OnEvent,
+        *,
+        env_files: tuple[str, ...] = (),
+        quiet_pull: bool = False,
+        dry: bool = False,
+    ) -> None:
+        self.project = project
+        self.observed = observed
+        self.engine = engine
+        self.on_event = on_event
+        self.env_files = env_files
+        self.quiet_pull = quiet_pull
+        self.dry = dry
+        self.states = States(engine)
+        self.made: dict[str, ContainerRecord] = {}
+        """Containers that this verb made, by their final name."""
+
+    def id_of(self, name: str, known: str) -> str:
+        """`known`, or the id of the container that was made under the name."""
+        return known or self.made[name].id
+
+    def first_of(self, service: str) -> str:
+        """The id of a service's first container, made just now or there before. Raises NotFound."""
+        made = [record for record in self.made.values() if record.options.service == service]
+        there = made or list(self.observed.replicas(service))
+        if not there:
+            raise NotFound(f"service {service} has no container", code="E205")
+        return min(there, key=lambda record: record.options.number).id
+
+    @property
+    def file_digests(self) -> Mapping[str, str]:
+        return self.observed.file_digests
+
+    def tell(self, id: str, text: str, status: str = "Working", details: str = "") -> None:
+        self.on_event(ResourceEvent(id=id, text=text, status=status, details=details))  # type: ignore[arg-type]
+
+    @contextmanager
+    def told(self, id: str, working: str, done: str) -> Iterator[None]:
+        """`Creating` before the block, `Created` after it, the error in one line when it fails."""
+        self.tell(id, working)
+        try:
+            yield
+        except Exception as error:
+            self.tell(id, "Error", "Error", str(error).partition("\n")[0])
+            raise
+        self.tell(id, done, "Done")

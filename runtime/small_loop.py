@@ -1,0 +1,401 @@
+"""A loop for the coroutines of one short command: tasks that wait for descriptors, events, time.
+
+Standard library only, one thread, single use; nothing that needs a thread pool, signals or
+subprocesses. The rules are anyio's: a task ends with its group, an error cancels its siblings,
+cancelling is an exception at the next wait (`Cancelled`, a BaseException) and level-triggered: a
+scope that is cancelled interrupts every further wait inside it. Used through runtime/tasks.py.
+"""
+
+from __future__ import annotations
+
+import heapq
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from itertools import count
+from threading import get_ident
+from types import TracebackType, coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Cancelled(BaseException):
+    """Thrown into a task whose scope was cancelled; let it pass."""
+
+
+class Scope:
+    """A block that can be ended from outside. Scopes nest; each task has a stack of them."""
+
+    def __init__(self, parent: Scope | None) -> None:
+        self.parent = parent
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        if _loop is not None:
+            _loop.interrupt_waiting()
+
+    @property
+    def cancelled_scope(self) -> Scope | None:
+        """The outermost cancelled scope that holds this one, or None."""
+        found: Scope | None = None
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope if scope.is_cancelled else found
+            scope = scope.parent
+        return found
+
+
+class Task:
+    """One coroutine on its way."""
+
+    def __init__(self, work: Coroutine[Any, Any, Any], scope: Scope) -> None:
+        self.work = work
+        self.scope = scope
+        self.waits: Callable[[], None] | None = None
+        """Takes the task out of what it waits for; None while it does not wait."""
+        self.on_end: Callable[[BaseException | None, Any], None] = lambda error, value: None
+
+
+class Loop:
+    def __init__(self) -> None:
+        self.ready: deque[tuple[Task, BaseException | None]] = deque()
+        self.tasks: set[Task] = set()
+        self.current: Task | None = None
+        self.thread = get_ident()
+        self._poll = select.epoll()
+        self._readers: dict[int, list[Task]] = {}
+        self._writers: dict[int, list[Task]] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    # --- running
+
+    def add(self, work: Coroutine[Any, Any, Any], scope: Scope) -> Task:
+        task = Task(work, scope)
+        self.tasks.add(task)
+        self.ready.append((task, None))
+        return task
+
+    def run(self, main: Task) -> None:
+        """Until `main` has ended."""
+        while main in self.tasks:
+            while self.ready:
+                self._step(*self.ready.popleft())
+            if main in self.tasks:
+                self._wait()
+
+    def _step(self, task: Task, error: BaseException | None) -> None:
+        if task not in self.tasks:
+            return
+        self.current = task
+        if error is None and task.scope.cancelled_scope is not None:
+            error = Cancelled()
+        try:
+            wait = task.work.throw(error) if error is not None else task.work.send(None)
+        except StopIteration as end:
+            self._end(task, None, end.value)
+        except BaseException as failure:
+            self._end(task, failure, None)
+        else:
+            if task.scope.cancelled_scope is not None:
+                self.ready.append((task, Cancelled()))
+            else:
+                task.waits = wait(self, task)
+        finally:
+            self.current = None
+
+    def _end(self, task: Task, error: BaseException | None, value: Any) -> None:
+        self.tasks.discard(task)
+        task.on_end(error, value)
+
+    def wake(self, task: Task, error: BaseException | None = None) -> None:
+        """Let a waiting task go on; once is enough."""
+        if task.waits is not None:
+            forget, task.waits = task.waits, None
+            forget()
+            self.ready.append((task, error))
+
+    def interrupt_waiting(self) -> None:
+        """After a scope was cancelled: whoever waits inside it waits no longer."""
+        for task in list(self.tasks):
+            if task.waits is not None and task.scope.cancelled_scope is not None:
+                self.wake(task, Cancelled())
+
+    def close(self) -> None:
+        for task in list(self.tasks):
+            task.work.close()
+        self._poll.close()
+
+    # --- waiting
+
+    def _wait(self) -> None:
+        timeout = -1.0
+        if self._timers:
+            timeout = max(0.0, self._timers[0][0] - time.monotonic())
+        elif not self._readers and not self._writers:
+            raise RuntimeError("every task waits for another")
+        for descriptor, events in self._poll.poll(timeout):
+            if events & ~select.EPOLLOUT:
+                self._wake_all(self._readers, descriptor)
+            if events & ~select.EPOLLIN:
+                self._wake_all(self._writers, descriptor)
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
+
+    def _wake_all(self, waiting: dict[int, list[Task]], descriptor: int) -> None:
+        for task in list(waiting.get(descriptor, ())):
+            self.wake(task)
+
+    def wait_for(
+        self, waiting: dict[int, list[Task]], descriptor: int, task: Task
+    ) -> Callable[[], None]:
+        waiting.setdefault(descriptor, []).append(task)
+        try:
+            self._register(descriptor)
+        except BaseException:
+            self._forget(waiting, descriptor, task)
+            raise
+        return lambda: self._forget(waiting, descriptor, task)
+
+    def _forget(self, waiting: dict[int, list[Task]], descriptor: int, task: Task) -> None:
+        waiting[descriptor].remove(task)
+        if not waiting[descriptor]:
+            del waiting[descriptor]
+        self._register(descriptor)
+
+    def _register(self, descriptor: int) -> None:
+        """Make epoll's interest what the tasks' is."""
+        events = select.EPOLLIN * (descriptor in self._readers)
+        events |= select.EPOLLOUT * (descriptor in self._writers)
+        try:
+            if events:
+                self._poll.register(descriptor, events)
+            else:
+                self._poll.unregister(descriptor)
+        except FileExistsError:
+            self._poll.modify(descriptor, events)
+        except (FileNotFoundError, OSError) as error:
+            # closed by its owner while a task waited: epoll has dropped it by itself
+            if events:
+                raise error
+
+    def at(self, moment: float, call: Callable[[], None]) -> Callable[[], None]:
+        """Call it then; returns how to call it off."""
+        entry = (moment, next(self._numbers), call)
+        heapq.heappush(self._timers, entry)
+
+        def call_off() -> None:
+            if entry in self._timers:
+                self._timers.remove(entry)
+                heapq.heapify(self._timers)
+
+        return call_off
+
+    def readers(self, descriptor: int, task: Task) -> Callable[[], None]:
+        return self.wait_for(self._readers, descriptor, task)
+
+    def writers(self, descriptor: int, task: Task) -> Callable[[], None]:
+        return self.wait_for(self._writers, descriptor, task)
+
+
+_loop: Loop | None = None
+
+
+def is_running() -> bool:
+    """Whether this code is being run by a small loop."""
+    return _loop is not None and _loop.current is not None and _loop.thread == get_ident()
+
+
+def run(work: Any) -> Any:
+    """Drive one coroutine, and what it starts, to its end."""
+    global _loop
+    if _loop is not None:
+        raise RuntimeError("a small loop is running already")
+    _loop = Loop()
+    outcome: list[tuple[BaseException | None, Any]] = []
+    try:
+        main = _loop.add(work, Scope(None))
+        main.on_end = lambda error, value: outcome.append((error, value))
+        _loop.run(main)
+    finally:
+        ended, _loop = _loop, None
+        ended.close()
+    error, value = outcome[0]
+    if error is not None:
+        raise error
+    return value
+
+
+@coroutine
+def _suspend(wait: Callable[[Loop, Task], Callable[[], None]]) -> Generator[Any, None, None]:
+    """Give control back until what `wait` arranges happens."""
+    yield wait
+
+
+def _number(descriptor: Any) -> int:
+    return descriptor if isinstance(descriptor, int) else int(descriptor.fileno())
+
+
+async def wait_readable(descriptor: Any) -> None:
+    number = _number(descriptor)
+    await _suspend(lambda loop, task: loop.readers(number, task))
+
+
+async def wait_writable(descriptor: Any) -> None:
+    number = _number(descriptor)
+    await _suspend(lambda loop, task: loop.writers(number, task))
+
+
+async def sleep(seconds: float) -> None:
+    moment = time.monotonic() + seconds
+    await _suspend(lambda loop, task: loop.at(moment, lambda: loop.wake(task)))
+
+
+def _running() -> tuple[Loop, Task]:
+    assert _loop is not None
+    assert _loop.current is not None
+    return _loop, _loop.current
+
+
+class Event:
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: list[tuple[Loop, Task]] = []
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        for loop, task in list(self._waiting):
+            loop.wake(task)
+
+    async def wait(self) -> None:
+        if not self._is_set:
+            await _suspend(self._enlist)
+
+    def _enlist(self, loop: Loop, task: Task) -> Callable[[], None]:
+        entry = (loop, task)
+        self._waiting.append(entry)
+        return lambda: self._waiting.remove(entry)
+
+
+class Limiter:
+    """At most `count` tasks inside the block."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._freed = Event()
+
+    async def __aenter__(self) -> None:
+        while not self._free:
+            await self._freed.wait()
+        self._free -= 1
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._free += 1
+        self._freed.set()
+        self._freed = Event()
+
+
+class Group:
+    """Tasks that end with the block. See runtime/tasks.py."""
+
+    async def __aenter__(self) -> Group:
+        self._loop, self._host = _running()
+        self._scope = self._host.scope = Scope(self._host.scope)
+        self._members: set[Task] = set()
+        self._errors: list[BaseException] = []
+        self._ended = Event()
+        return self
+
+    def start_soon(self, function: Callable[..., Any], *arguments: Any) -> None:
+        task = self._loop.add(function(*arguments), Scope(self._scope))
+        task.on_end = lambda error, value: self._on_end(task, error)
+        self._members.add(task)
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    def _on_end(self, task: Task, error: BaseException | None) -> None:
+        self._members.discard(task)
+        if error is not None and not isinstance(error, Cancelled):
+            self._errors.append(error)
+            self._scope.cancel()
+        self._ended.set()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is not None:
+            self._scope.cancel()
+            if not isinstance(error, Cancelled):
+                self._errors.insert(0, error)
+        # the block itself must stay to see its tasks end, whatever was cancelled
+        outside, self._host.scope = self._scope.parent, Scope(None)
+        while self._members:
+            self._ended = Event()
+            await self._ended.wait()
+        assert outside is not None
+        self._host.scope = outside
+        if self._errors:
+            if len(self._errors) == 1:
+                if self._errors[0] is error:
+                    return False
+                raise self._errors[0]
+            raise BaseExceptionGroup("several tasks failed", self._errors)
+        if outside.cancelled_scope is not None:
+            raise Cancelled
+        return True
+
+
+class _Deadline:
+    def __init__(self, seconds: float | None, *, fails: bool) -> None:
+        self._seconds = seconds
+        self._fails = fails
+        self.cancelled_caught = False
+
+    def __enter__(self) -> _Deadline:
+        loop, self._task = _running()
+        self._scope = self._task.scope = Scope(self._task.scope)
+        self._call_off: Callable[[], None] = lambda: None
+        if self._seconds is not None:
+            moment = time.monotonic() + self._seconds
+            self._call_off = loop.at(moment, self._scope.cancel)
+        return self
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._call_off()
+        parent = self._scope.parent
+        assert parent is not None
+        self._task.scope = parent
+        if not isinstance(error, Cancelled) or not self._scope.is_cancelled:
+            return False
+        if parent.cancelled_scope is not None:
+            return False
+        self.cancelled_caught = True
+        if self._fails:
+            raise TimeoutError
+        return True
+
+
+def fail_after(seconds: float | None) -> _Deadline:
+    return _Deadline(seconds, fails=True)
+
+
+def move_on_after(seconds: float | None) -> _Deadline:
+    return _Deadline(seconds, fails=False)
