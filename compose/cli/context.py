@@ -18,7 +18,7 @@ from compose.output.console import Ansi, Console
 if TYPE_CHECKING:  # heavy at run time, and most verbs need one of them
     from compose.machine import Machine
     from compose.options import StackOptions
-    from compose.output.progress_view import ProgressView
+    from compose.output.display import Display
     from compose.stack import Stack
 
 _MODES = ("auto", "tty", "plain", "json", "quiet", "none")
@@ -74,6 +74,21 @@ class Context:
         """A variable as Docker Compose reads booleans: 1, t, true and y; all else is no."""
         value = self.environment.get(name)
         return default if value is None else value.strip().lower() in _TRUE
+
+    def docker_setting(self, name: str) -> str:
+        """A text of the Docker client's config.json (`psFormat`), or "" when there is none."""
+        folder = self.setting("DOCKER_CONFIG") or os.path.join(self.setting("HOME"), ".docker")
+        path = os.path.join(folder, "config.json")
+        if not os.path.isfile(path):
+            return ""
+        import json
+
+        try:
+            with open(path, encoding="utf-8") as file:
+                found = json.load(file).get(name, "")
+        except (OSError, ValueError, AttributeError):
+            return ""
+        return found if isinstance(found, str) else ""
 
     @property
     def ansi(self) -> Ansi:
@@ -152,18 +167,39 @@ class Context:
 
         return Machine(environment=self.environment)
 
-    def progress(self, operation: str, *, detached: bool = True) -> ProgressView:
-        """The display of a running verb; `operation` is the word of its header ("up", "stop")."""
+    def display(
+        self,
+        operation: str,
+        *,
+        detached: bool = True,
+        prefix: bool = True,
+        colour: bool = True,
+        raw: bool = False,
+        quiet: bool = False,
+    ) -> Display:
+        """Where the events of a verb go; `operation` is the word of the progress's header ("up",
+        "stop")."""
+        from compose.output.display import Display
+        from compose.output.log_view import LogView
         from compose.output.progress_view import open_view
 
-        return open_view(
-            self.progress_mode,
+        progress = open_view(
+            "quiet" if quiet else self.progress_mode,
             self.console,
             operation=operation,
             detached=detached,
             dry_run=self.flags.dry_run,
             status_to_stdout=self.switch("COMPOSE_STATUS_STDOUT"),
         )
+        logs = LogView(self.console, prefix=prefix, colour=colour, raw=raw, beside=progress.beside)
+        return Display(progress, logs)
+
+    def show_warnings(self, stack: Stack) -> None:
+        """What loading had to say about the files, before anything is done."""
+        for fault in stack.warnings:
+            from compose.output.diagnostics import render_warning
+
+            self.console.say(render_warning(fault, self.console.err))
 
     def require_root(self) -> None:
         """Raises ComposeError with the line to type when the caller is not root."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 
 Ansi = Literal["auto", "never", "always"]
@@ -63,6 +63,10 @@ class Stream:
 
     def line(self, text: str = "") -> None:
         self.file.write(f"{text}\n")
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """All at once: a table is one write."""
+        self.file.write("".join(f"{line}\n" for line in lines))
 
     def flush(self) -> None:
         self.file.flush()

@@ -8,7 +8,7 @@ same shape.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from compose.errors import ComposeError, Fault, path_text
 from compose.output.console import Stream
@@ -20,8 +20,9 @@ def render(error: ComposeError | RuntimeFault, stream: Stream) -> str:
     """The whole report, without a newline at its end."""
     if isinstance(error, RuntimeFault):
         return "\n".join(_runtime_lines(error, stream))
-    blocks = ["\n".join(_fault_lines(fault, stream)) for fault in error.faults]
-    blocks[-1] = "\n".join([blocks[-1], *error.details]) if error.details else blocks[-1]
+    *others, last = error.faults
+    blocks = ["\n".join(_fault_lines(fault, stream)) for fault in others]
+    blocks.append("\n".join(_fault_lines(last, stream, details=error.details)))
     return "\n\n".join(blocks)
 
 
@@ -36,7 +37,12 @@ def render_json(message: str) -> str:
 
 
 def _fault_lines(
-    fault: Fault, stream: Stream, *, word: str = "error", style: str = "bold red"
+    fault: Fault,
+    stream: Stream,
+    *,
+    details: Iterable[str] = (),
+    word: str = "error",
+    style: str = "bold red",
 ) -> Iterator[str]:
     place = f"{stream.paint(str(fault.where), 'bold')}: " if fault.where else ""
     yield f"{place}{stream.paint(f'{word} {fault.code}:', style)} {_safe(fault.message)}"
@@ -49,6 +55,7 @@ def _fault_lines(
         yield f"   at {path_text(fault.path)}"
     for words, position in fault.trail:
         yield f"   {words} {position}"
+    yield from map(_safe, details)
     yield from _hint_lines(fault.hint, stream)
 
 

@@ -15,6 +15,7 @@ from compose.scheduling.events import (
     LogOutput,
     Message,
     ResourceEvent,
+    Warned,
 )
 
 
@@ -43,6 +44,9 @@ class Display:
             case ResourceEvent():
                 self.logs.flush()
                 self.progress.resource(event)
+            case Warned():
+                self.logs.flush()
+                self.progress.warned(event)
             case Message():
                 self.logs.flush()
                 self.progress.message(event)

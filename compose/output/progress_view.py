@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from compose.output import live_block
 from compose.output.console import Console, Stream
 from compose.position import printable
-from compose.scheduling.events import Message, ResourceEvent
+from compose.scheduling.events import Message, ResourceEvent, Warned
 
 DRY_RUN = " DRY-RUN MODE - "
 _REDRAW = 0.1
@@ -28,6 +28,8 @@ class ProgressView(Protocol):
     def resource(self, event: ResourceEvent) -> None: ...
 
     def message(self, event: Message) -> None: ...
+
+    def warned(self, event: Warned) -> None: ...
 
     def beside(self, write: Callable[[], None]) -> None:
         """Let something else write to the same terminal."""
@@ -75,6 +77,9 @@ class QuietView:
         if event.level == "error":
             write_message(event, self.stream)
 
+    def warned(self, event: Warned) -> None:
+        pass
+
     def beside(self, write: Callable[[], None]) -> None:
         write()
 
@@ -113,6 +118,9 @@ class PlainView(QuietView):
     def message(self, event: Message) -> None:
         write_message(event, self.info if event.stack_wide else self.stream)
 
+    def warned(self, event: Warned) -> None:
+        write_warning(event, self.stream)
+
 
 class JsonView(QuietView):
     """An object per step; keys without a value are left out."""
@@ -141,6 +149,9 @@ class JsonView(QuietView):
             self.write({"id": "Compose", "status": "Working", "details": event.text})
         else:
             self.write({"level": event.level, "msg": event.text})
+
+    def warned(self, event: Warned) -> None:
+        self.write({"level": "warning", "msg": str(event.fault)})
 
     def write(self, fields: dict[str, Any]) -> None:
         given = {name: value for name, value in fields.items() if value}
@@ -193,6 +204,9 @@ class LiveView:
     def message(self, event: Message) -> None:
         self.beside(lambda: write_message(event, self.info if event.stack_wide else self.stream))
 
+    def warned(self, event: Warned) -> None:
+        self.beside(lambda: write_warning(event, self.stream))
+
     def redraw(self) -> None:
         while not self.ended.wait(_REDRAW):
             with self.lock:
@@ -239,4 +253,12 @@ def write_message(event: Message, stream: Stream) -> None:
     else:
         style = "bold yellow" if event.level == "warning" else "bold red"
         stream.line(f"{stream.paint(f'{event.level}:', style)} {text}")
+    stream.flush()
+
+
+def write_warning(event: Warned, stream: Stream) -> None:
+    """`compose.yaml:3:5: warning W012: ...` with its excerpt."""
+    from compose.output.diagnostics import render_warning
+
+    stream.line(render_warning(event.fault, stream))
     stream.flush()

@@ -8,17 +8,51 @@ TEMPLATE`.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from compose.errors import ComposeError
 from compose.output.columns import align
-from compose.output.rows import Row
+from compose.output.rows import ContainerRow, NetworkRow, Row, VolumeRow
 from compose.position import printable
+from runtime.values import ContainerRecord, NetworkRecord, VolumeRecord
 
 CONTAINERS = ("Name", "Image", "Command", "Service", "RunningFor", "Status", "Ports")
 VOLUMES = ("Driver", "Name")
 NETWORKS = ("ID", "Name", "Driver", "Scope")
+
+
+def show_containers(
+    records: Sequence[ContainerRecord],
+    *,
+    format: str,
+    truncate: bool = True,
+    now: float | None = None,
+) -> list[str]:
+    """`ps`. The ENGINE column stands there when a container names one."""
+    now = time.time() if now is None else now
+    rows = [ContainerRow(record, now, truncate=truncate) for record in records]
+    columns = (*CONTAINERS, *(("Engine",) if any(row.Engine for row in rows) else ()))
+    return show_rows(rows, ContainerRow, format=format, columns=columns)
+
+
+def show_volumes(records: Sequence[VolumeRecord], *, format: str, quiet: bool = False) -> list[str]:
+    """`volumes` and `volume ls`."""
+    if quiet:
+        return [record.name for record in records]
+    rows = [VolumeRow(record) for record in records]
+    return show_rows(rows, VolumeRow, format=format, columns=VOLUMES)
+
+
+def show_networks(
+    records: Sequence[NetworkRecord], *, format: str, quiet: bool = False, truncate: bool = True
+) -> list[str]:
+    """`network ls`."""
+    rows = [NetworkRow(record, truncate=truncate) for record in records]
+    if quiet:
+        return [row.ID for row in rows]
+    return show_rows(rows, NetworkRow, format=format, columns=NETWORKS)
 
 
 def show_rows(

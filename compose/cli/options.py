@@ -1,0 +1,141 @@
+"""Flags and arguments that several commands share, and how their texts become values.
+
+A flag of one command stands in its module. Help texts say what happens, lower case, without a
+period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from compose.cli.flags import Argument, Flag
+from compose.cli.parsing import UsageError
+
+if TYPE_CHECKING:
+    from compose.cli.context import Context
+    from compose.options import PullPolicy
+
+Words = tuple[str, ...]
+
+Services = Annotated[Words, Argument("[SERVICE...]", completes="services")]
+Service = Annotated[str, Argument("SERVICE", minimum=1, completes="services")]
+Timeout = Annotated[
+    int | None, Flag("-t", "--timeout", help="seconds from the stop signal to the kill")
+]
+Index = Annotated[int, Flag("--index", help="number of the replica, 0: the first")]
+Wait = Annotated[bool, Flag("--wait", help="return when all run or are healthy; detached")]
+WaitTimeout = Annotated[int, Flag("--wait-timeout", help="seconds that --wait waits at most")]
+NoDeps = Annotated[bool, Flag("--no-deps", help="leave the services it depends on alone")]
+RemoveOrphans = Annotated[
+    bool | None,
+    Flag("--remove-orphans", help="remove containers of services that the file does not declare"),
+]
+Scale = Annotated[
+    Words, Flag("--scale", metavar="SERVICE=NUM", help="run so many replicas of a service")
+]
+Pull = Annotated[
+    str,
+    Flag("--pull", help="when to pull images", choices=("always", "missing", "never")),
+]
+QuietPull = Annotated[bool, Flag("--quiet-pull", help="pull without progress")]
+Build = Annotated[bool, Flag("--build", help="build images first")]
+NoBuild = Annotated[bool, Flag("--no-build", help="never build an image")]
+ForceRecreate = Annotated[
+    bool, Flag("--force-recreate", help="recreate containers that have not changed, too")
+]
+NoRecreate = Annotated[bool, Flag("--no-recreate", help="keep containers that have changed")]
+Yes = Annotated[
+    bool,
+    Flag(
+        "-y",
+        "--yes",
+        help="answer every question with yes",
+        old={"--y": "--y is deprecated, please use --yes instead"},
+    ),
+]
+Quiet = Annotated[bool, Flag("-q", "--quiet", help="only the ids")]
+Environment = Annotated[
+    Words, Flag("-e", "--env", metavar="NAME[=VALUE]", help="set an environment variable")
+]
+User = Annotated[str | None, Flag("-u", "--user", help="user, or user:group")]
+WorkingDirectory = Annotated[str | None, Flag("-w", "--workdir", help="folder to start in")]
+NoColour = Annotated[bool, Flag("--no-color", help="without colour")]
+NoPrefix = Annotated[bool, Flag("--no-log-prefix", help="lines without the container's name")]
+NoTty = Annotated[
+    bool | None,
+    Flag(
+        "-T",
+        "--no-tty",
+        help="no terminal inside (default: when there is none)",
+        old={"--no-TTY": ""},
+    ),
+]
+Raw = Annotated[bool, Flag("--raw", help="control characters as they came, even to a terminal")]
+TableFormat = Annotated[
+    str, Flag("--format", help="form of the output", choices=("table", "json"), default="table")
+]
+RowFormat = Annotated[
+    str, Flag("--format", metavar="FORMAT", help="table, json, TEMPLATE or table TEMPLATE")
+]
+
+_PULL: dict[str, PullPolicy] = {
+    "": "",
+    "always": "always",
+    "missing": "missing",
+    "never": "never",
+    # accepted for files and habits from Docker
+    "policy": "",
+    "if_not_present": "missing",
+    "build": "",
+}
+
+
+def parse_scale(pairs: Words) -> dict[str, int]:
+    """`web=3` of each `--scale`. Raises UsageError with Docker's words."""
+    found = {}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        if not name or not number:
+            raise UsageError(f'invalid --scale option "{pair}". Should be SERVICE=NUM')
+        if not number.isdigit():
+            raise UsageError(
+                f'invalid --scale option "{pair}": "{number}" is no number of replicas'
+            )
+        found[name] = int(number)
+    return found
+
+
+def parse_pull(policy: str) -> PullPolicy:
+    """ "" is the service's own policy, as with no flag."""
+    if policy not in _PULL:
+        raise UsageError(f'invalid --pull option "{policy}"')
+    return _PULL[policy]
+
+
+def parse_environment(pairs: Words) -> dict[str, str | None]:
+    """`NAME=VALUE`; None for a name alone, which takes the project's value if it has one."""
+    found: dict[str, str | None] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        found[name] = value if equals else None
+    return found
+
+
+def parse_labels(pairs: Words) -> Mapping[str, str]:
+    if any("=" not in pair for pair in pairs):
+        raise UsageError("label must be set as KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def orphans(context: Context, given: bool | None) -> tuple[bool, bool]:
+    """(remove, ignore): the flag, else COMPOSE_REMOVE_ORPHANS; and COMPOSE_IGNORE_ORPHANS."""
+    remove = context.switch("COMPOSE_REMOVE_ORPHANS") if given is None else given
+    ignore = context.switch("COMPOSE_IGNORE_ORPHANS")
+    if remove and ignore:
+        raise UsageError("cannot combine COMPOSE_IGNORE_ORPHANS and --remove-orphans")
+    return remove, ignore
+
+
+def seconds(count: int | None) -> float | None:
+    return None if count is None else float(count)
