@@ -8,14 +8,17 @@ their sockets and rules.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from runtime.cgroups import apply, groups, hierarchy, killing
 from runtime.cgroups.hierarchy import Hierarchy
 from runtime.containers import host_facts, lifecycle
 from runtime.containers.spec.build import build_spec
 from runtime.containers.spec.context import SpecContext, SpecResult
+from runtime.containers.spec.process import build_exec
 from runtime.errors import NotFound, StartFailed
 from runtime.images.front import Images
 from runtime.linux import files, seccomp
@@ -26,7 +29,9 @@ from runtime.paths import Paths
 from runtime.schemas import read_schema
 from runtime.state import run_states
 from runtime.state.database import Database
-from runtime.values import ContainerRecord, Mount
+from runtime.values import ContainerOptions, ContainerRecord, ExecOptions, Mount
+from runtime.volumes import binds, driver_options
+from runtime.volumes import files as injected_files
 
 
 class LaunchDesk:
@@ -72,6 +77,15 @@ class LaunchDesk:
             raise
         return self._request(record, result, plan, generation), (*result.warnings, *warnings)
 
+    def exec_process(
+        self, record: ContainerRecord, options: ExecOptions
+    ) -> tuple[Mapping[str, Any], bytes]:
+        """The process object of a further process, and its filter. Raises RuntimeFault."""
+        context = self._context(record, (), {}, self._paths.container(record.id))
+        own = build_spec(_alone(record.options), record.image, context)
+        process = build_exec(own.spec["process"], options, context.host)
+        return cast("Mapping[str, Any]", process), seccomp_program(own)
+
     def undo(self, record: ContainerRecord) -> None:
         """Kill what is left in the cgroups and remove them. Repeatable."""
         plan = self.plan_of(record)
@@ -89,7 +103,7 @@ class LaunchDesk:
             spec=result.spec,
             root=Images(self._paths).root_filesystem(options.image, folder),
             cgroup=plan,
-            seccomp_program=_seccomp_program(result),
+            seccomp_program=seccomp_program(result),
             joined_namespaces=result.joined_namespaces,
             resolver=bool(options.endpoints) and not options.network_mode,
             stdio="tty" if options.tty else "pipes",
@@ -116,23 +130,25 @@ class LaunchDesk:
             hosts_file="" if network_of else str(injected / "hosts"),
             resolv_file="" if network_of else str(injected / "resolv.conf"),
             hostname_file=str(injected / "hostname"),
+            files=injected_files.paths_of(options.files, injected),
             volumes=self._volume_sources(record),
             anonymous=record.anonymous_volumes,
             inherited=tuple(self._inherited(record)),
             joined_pids={container_id: other.state.pid for container_id, other in others.items()},
             network_hostname=network_of.id[:12] if network_of and is_shared else "",
+            propagations=binds.read_propagations(options.mounts),
             devices=host_facts.read_devices(options),
             host_devices=host_facts.read_host_devices() if options.privileged else (),
             block_devices=host_facts.read_block_devices(options.blkio),
         )
 
-    def _volume_sources(self, record: ContainerRecord) -> dict[str, VolumeSource]:
+    def _volume_sources(self, record: ContainerRecord) -> dict[str, driver_options.VolumeSource]:
         found = {}
         for name in lifecycle.volume_names(record):
             volume = self._database.find_volume(name)
             if volume is None:
                 raise NotFound(f"no such volume: {name}", code="E313", tried=f"start {record.name}")
-            found[name] = VolumeSource(path=volume.path)
+            found[name] = driver_options.source_of(volume)
         return found
 
     def _inherited(self, record: ContainerRecord) -> Iterable[Mount]:
@@ -198,13 +214,16 @@ class LaunchDesk:
             files.write_atomically(folder / "files" / name, text.encode(), mode=0o644)
 
 
-def _read_only(mount: Mount) -> Mount:
-    import dataclasses
+def _alone(options: ContainerOptions) -> ContainerOptions:
+    """Without namespaces of others: an exec enters those that the init is in anyway."""
+    return dataclasses.replace(options, network_mode="none", pid="", ipc="", uts="")
 
+
+def _read_only(mount: Mount) -> Mount:
     return dataclasses.replace(mount, read_only=True)
 
 
-def _seccomp_program(result: SpecResult) -> bytes:
+def seccomp_program(result: SpecResult) -> bytes:
     """The assembled filter; empty when the container runs unconfined."""
     if result.seccomp == "unconfined":
         return b""

@@ -1,0 +1,210 @@
+"""The real Machine: rows, cgroups, bridges of this host. `machine.py` says what each operation
+promises.
+
+What takes milliseconds is done in place; only the kernel's slow answers are awaited, in a worker
+thread that never enters another namespace (P01).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from runtime.cgroups import freezer, groups, hierarchy, killing, oom
+from runtime.cgroups.hierarchy import ENGINE_LEAF
+from runtime.containers import launching, lifecycle
+from runtime.errors import InUse, NotFound, RuntimeFault
+from runtime.messages import Configure, ExecRequest, Forked
+from runtime.networks import bridge, endpoint, host_facts
+from runtime.networks.addresses import Lease
+from runtime.networks.endpoint import EndpointPlan
+from runtime.paths import Paths
+from runtime.state import run_states
+from runtime.state.database import Database, EndpointRow
+from runtime.supervisor.machine import Attached, PreparedLaunch
+from runtime.values import ContainerRecord, Event, ExecOptions, NetworkRecord, RunState
+
+
+class LocalMachine:
+    """One project on this machine."""
+
+    def __init__(self, paths: Paths, project_id: str) -> None:
+        self._paths = paths
+        self._project_id = project_id
+        self._database = Database.open(paths)
+        self._desk = launching.LaunchDesk(paths, self._database)
+        self._plans: dict[str, tuple[EndpointPlan, ...]] = {}
+        lifecycle.finish_interrupted(self._database, paths, project_id)
+
+    # --- rows and files
+
+    def containers(self) -> tuple[ContainerRecord, ...]:
+        return tuple(self._with_state(row) for row in self._database.containers(self._project_id))
+
+    def container(self, container_id: str) -> ContainerRecord:
+        record = self._database.find_container(container_id)
+        if record is None or record.project_id != self._project_id:
+            raise NotFound(f"no such container: {container_id}", code="E314")
+        return self._with_state(record)
+
+    def set_desired(self, container_id: str, desired: str) -> None:
+        self._database.set_desired(container_id, desired)
+
+    def write_state(self, container_id: str, state: RunState) -> None:
+        run_states.write_state(self._paths.project(self._project_id), container_id, state)
+
+    def append_event(self, event: Event) -> None:
+        self._database.add_event(event)
+
+    def log_folder(self, record: ContainerRecord) -> Path:
+        return self._paths.container(record.id) / "logs"
+
+    def _with_state(self, record: ContainerRecord) -> ContainerRecord:
+        import dataclasses
+
+        state = run_states.stored_state(self._paths.project(self._project_id), record.id)
+        return dataclasses.replace(record, state=state or RunState())
+
+    # --- start and end of a run
+
+    async def prepare_launch(self, record: ContainerRecord, *, generation: int) -> PreparedLaunch:
+        if record.options.ports:
+            raise RuntimeFault(
+                f"{record.name}: this build cannot publish ports yet",
+                code="E332",
+                tried=f"start {record.name}",
+                hint="reach the service by its name from another container",
+            )
+        plans = self._lease_endpoints(record)
+        request, warnings = self._desk.prepare(record, plans, generation=generation)
+        self._plans[record.id] = plans
+        return PreparedLaunch(request=request, warnings=warnings)
+
+    def _lease_endpoints(self, record: ContainerRecord) -> tuple[EndpointPlan, ...]:
+        if record.options.network_mode:
+            return ()
+        networks = {network.name: network for network in self._database.networks()}
+        wanted = {one.network for one in record.options.endpoints}
+        leases = [
+            Lease(*row)
+            for network in networks.values()
+            if network.name in wanted
+            for row in self._database.endpoints(network_id=network.id)
+        ]
+        plans = endpoint.plan_endpoints(record, networks, leases, root_hash=self._paths.root_hash)
+        self._database.put_endpoints(EndpointRow(*plan.lease) for plan in plans)
+        with host_facts.address_lock():
+            for plan in plans:
+                bridge.ensure_bridge(networks[plan.network])
+        return plans
+
+    async def attach(
+        self, record: ContainerRecord, prepared: PreparedLaunch, *, forked: Forked, pidfd: int
+    ) -> Attached:
+        mode = record.options.network_mode
+        if mode == "host" or mode.startswith("container:"):
+            return Attached(configure=Configure(container_id=record.id))
+        plans = self._plans.get(record.id, ())
+        attachment = endpoint.attach(plans, pid=forked.pid)
+        return Attached(
+            configure=Configure(
+                container_id=record.id,
+                route_batches=attachment.route_batches,
+                network_sysctls=attachment.network_sysctls,
+            ),
+            endpoints=tuple(plan.state for plan in plans),
+        )
+
+    async def serve(self, record: ContainerRecord, descriptors: Mapping[str, int]) -> None:
+        await anyio.sleep_forever()  # forever: until the container ends
+
+    async def release(self, record: ContainerRecord) -> None:
+        plans = self._plans.pop(record.id, ())
+        links = [plan.link for plan in plans] or [
+            row.link for row in self._database.endpoints(container_id=record.id)
+        ]
+        await to_thread.run_sync(self._desk.undo, record)
+        await to_thread.run_sync(endpoint.detach_links, links)
+
+    async def settle(self, pids: tuple[int, ...]) -> None:
+        plan = groups.create(
+            hierarchy.detect(), self._paths.root_hash, self._project_id, ENGINE_LEAF
+        )
+        for pid in pids:
+            groups.join(plan, pid)
+
+    async def maintain(self) -> None:
+        await anyio.sleep_forever()  # forever: until the project is down
+
+    # --- while it runs
+
+    async def prepare_exec(
+        self, record: ContainerRecord, options: ExecOptions, *, exec_id: str
+    ) -> ExecRequest:
+        process, program = self._desk.exec_process(record, options)
+        return ExecRequest(
+            exec_id=exec_id,
+            container_id=record.id,
+            pid=record.state.pid,
+            start_time=record.state.start_time,
+            process=process,
+            seccomp_program=program,
+            cgroup=self._desk.plan_of(record),
+            tty=options.tty,
+        )
+
+    async def freeze(self, record: ContainerRecord) -> None:
+        await to_thread.run_sync(freezer.freeze, self._desk.plan_of(record))
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        freezer.thaw(self._desk.plan_of(record))
+
+    def oom_kills(self, record: ContainerRecord) -> int:
+        return oom.oom_kills(self._desk.plan_of(record))
+
+    def open_oom_notices(self, record: ContainerRecord) -> int | None:
+        watch = oom.watch_oom(self._desk.plan_of(record))
+        return None if watch is None else watch.fileno()
+
+    async def kill(self, record: ContainerRecord) -> None:
+        plan = self._desk.plan_of(record)
+        await to_thread.run_sync(killing.kill_and_wait, plan)
+
+    # --- the end
+
+    async def remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
+        await to_thread.run_sync(
+            lambda: lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
+        )
+
+    async def remove_network(self, network_id: str) -> None:
+        record = self._database.find_network(network_id)
+        if record is not None:
+            await self._remove_network(record)
+
+    async def _remove_network(self, record: NetworkRecord) -> None:
+        if not self._database.delete_network(record.id):
+            raise InUse(f"network {record.name} has active endpoints", code="E319")
+        await to_thread.run_sync(bridge.remove_bridges, [record])
+
+    async def remove_project(self, *, volumes: bool) -> None:
+        for network in self._database.networks(self._project_id):
+            await self._remove_network(network)
+        if volumes:
+            for volume in self._database.volumes(self._project_id):
+                lifecycle.remove_volume(self._database, self._paths, volume.name, missing_ok=True)
+        self._database.add_event(
+            Event(
+                time=time.time(),
+                type="project",
+                action="destroy",
+                id=self._project_id,
+                project_id=self._project_id,
+                attributes={"cause": "lease ended"},
+            )
+        )
+        self._database.forget_project(self._project_id)
