@@ -248,16 +248,18 @@ def _check_list(folder: str, wanted: Filter) -> None:
 _ACCESS_BITS = {"m": 1, "r": 2, "w": 4}
 _TYPE_NUMBERS = {"b": 1, "c": 2}
 
-_CONTEXT, _TYPE, _ACCESS, _MAJOR, _MINOR, _SCRATCH, _RESULT = 1, 2, 3, 4, 5, 6, 0
+_CONTEXT, _TYPE, _ACCESS, _MAJOR, _MINOR, _MISS, _PART, _RESULT = 1, 2, 3, 4, 5, 6, 7, 0
+"""Registers. `_MISS` collects every bit in which a request and an exception differ."""
 
 _LOAD_WORD = 0x61
 _MOVE = 0xB4
 _MOVE_REGISTER = 0xBC
 _AND = 0x54
+_XOR = 0xA4
+_OR_REGISTER = 0x4C
 _SHIFT_RIGHT = 0x74
 _JUMP_EQUAL = 0x15
 _JUMP_NOT_EQUAL = 0x55
-_JUMP_NOT_EQUAL_REGISTER = 0x5D
 _EXIT = 0x95
 
 
@@ -269,9 +271,9 @@ class _Instruction(NamedTuple):
     value: int = 0
 
     def pack(self) -> bytes:
-        low, high = (
-            (self.target, self.source) if sys.byteorder == "little" else (self.source, self.target)
-        )
+        low, high = self.target, self.source
+        if sys.byteorder == "big":
+            low, high = high, low
         return struct.pack("=BBhi", self.code, low | high << 4, self.offset, self.value)
 
 
@@ -297,43 +299,42 @@ def assemble(wanted: Filter) -> bytes:
 def _one_exception(
     devices: Devices, access: frozenset[str], *, allowed: bool
 ) -> list[_Instruction]:
-    """Leave with the verdict when everything fits, else fall through to what follows."""
-    tests = [_Instruction(_JUMP_NOT_EQUAL, _TYPE, value=_TYPE_NUMBERS[devices.type])]
-    tests += _access_test(access, allowed=allowed)
-    if devices.major is not None:
-        tests.append(_Instruction(_JUMP_NOT_EQUAL, _MAJOR, value=devices.major))
-    if devices.minor is not None:
-        tests.append(_Instruction(_JUMP_NOT_EQUAL, _MINOR, value=devices.minor))
-    verdict = [_Instruction(_MOVE, _RESULT, value=int(allowed)), _Instruction(_EXIT)]
-    end = len(tests) + len(verdict)
-    return [_aimed(test, end - index - 1) for index, test in enumerate(tests)] + verdict
+    """Leave with the verdict when nothing differs, else go on.
 
-
-def _access_test(access: frozenset[str], *, allowed: bool) -> list[_Instruction]:
-    """An allowing exception must hold all that is asked for, a denying one any of it (as v1
-    judges).
+    One jump for all comparisons: with one each the verifier follows every combination of them, and
+    gives up at some hundred rules.
     """
-    if access == ALL:
-        return []
     mask = sum(_ACCESS_BITS[letter] for letter in access)
-    masked = [
-        _Instruction(_MOVE_REGISTER, _SCRATCH, _ACCESS),
-        _Instruction(_AND, _SCRATCH, value=mask),
+    misses = [
+        # What is asked for beyond the exception; a denying one is judged below
+        _Instruction(_MOVE_REGISTER, _MISS, _ACCESS),
+        _Instruction(_AND, _MISS, value=7 & ~mask if allowed else 0),
+        *_compare(_TYPE, _TYPE_NUMBERS[devices.type]),
+        *_compare(_MAJOR, devices.major),
+        *_compare(_MINOR, devices.minor),
+        _Instruction(_JUMP_NOT_EQUAL, _MISS, offset=2),
     ]
-    if allowed:
-        return [*masked, _Instruction(_JUMP_NOT_EQUAL_REGISTER, _SCRATCH, _ACCESS)]
-    return [*masked, _Instruction(_JUMP_EQUAL, _SCRATCH, value=0)]
+    verdict = [_Instruction(_MOVE, _RESULT, value=int(allowed)), _Instruction(_EXIT)]
+    return [*([] if allowed else _unless_any(mask, len(misses) + 2)), *misses, *verdict]
 
 
-_JUMPS = (_JUMP_EQUAL, _JUMP_NOT_EQUAL, _JUMP_NOT_EQUAL_REGISTER)
+def _compare(register: int, number: int | None) -> list[_Instruction]:
+    if number is None:
+        return []
+    return [
+        _Instruction(_MOVE_REGISTER, _PART, register),
+        _Instruction(_XOR, _PART, value=number),
+        _Instruction(_OR_REGISTER, _MISS, _PART),
+    ]
 
 
-def _aimed(instruction: _Instruction, distance: int) -> _Instruction:
-    if instruction.code not in _JUMPS:
-        return instruction
-    return _Instruction(
-        instruction.code, instruction.target, instruction.source, distance, instruction.value
-    )
+def _unless_any(mask: int, distance: int) -> list[_Instruction]:
+    """A denying exception holds for a request that wants any of it (as v1 judges)."""
+    return [
+        _Instruction(_MOVE_REGISTER, _PART, _ACCESS),
+        _Instruction(_AND, _PART, value=mask),
+        _Instruction(_JUMP_EQUAL, _PART, offset=distance),
+    ]
 
 
 def _restrict_v2(folder: str, wanted: Filter) -> None:

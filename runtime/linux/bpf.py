@@ -70,31 +70,53 @@ def _duplicate_above(descriptor: int) -> int:
 
 
 def load_device_program(program: bytes, *, name: str) -> int:
-    """A descriptor of the verified program. Raises OSError; its text ends with the verifier's
-    words.
+    """A descriptor of the verified program. Raises OSError, whose file name ends with the
+    verifier's words.
     """
-    instructions = ctypes.create_string_buffer(program, len(program))
-    licence = ctypes.create_string_buffer(b"GPL")
+    try:
+        return _load(_load_attributes(program, name, log=None))
+    except OSError as error:
+        error.filename = f"bpf: {_ask_why(program, name)}".rstrip(": ")
+        raise
+
+
+def _ask_why(program: bytes, name: str) -> str:
+    """Once more, with a log: asked for at first, a long program's would overflow it, an error in
+    itself.
+    """
     log = ctypes.create_string_buffer(_LOG_BYTES)
-    attributes = struct.pack(
+    try:
+        os.close(_load(_load_attributes(program, name, log=log)))
+    except OSError:
+        lines = log.value.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+    return ""
+
+
+def _load_attributes(
+    program: bytes, name: str, *, log: ctypes.Array[ctypes.c_char] | None
+) -> bytes:
+    # Both buffers must outlive the call: they hang on the function until the next one.
+    _kept[:] = [
+        ctypes.create_string_buffer(program, len(program)),
+        ctypes.create_string_buffer(b"GPL"),
+    ]
+    return struct.pack(
         "=IIQQIIQII16s",
         CGROUP_DEVICE_PROGRAM,
         len(program) // 8,
-        ctypes.addressof(instructions),
-        ctypes.addressof(licence),
-        1,
-        _LOG_BYTES,
-        ctypes.addressof(log),
+        ctypes.addressof(_kept[0]),
+        ctypes.addressof(_kept[1]),
+        0 if log is None else 1,
+        0 if log is None else _LOG_BYTES,
+        0 if log is None else ctypes.addressof(log),
         0,
         0,
         name.encode()[:15],
     )
-    try:
-        return _load(attributes)
-    except OSError as error:
-        said = log.value.decode(errors="replace").strip().splitlines()
-        error.filename = f"bpf: {said[-1]}" if said else "bpf"
-        raise
+
+
+_kept: list[ctypes.Array[ctypes.c_char]] = []
 
 
 def _load(attributes: bytes) -> int:

@@ -190,8 +190,7 @@ def _some_controller(top: str) -> frozenset[str]:
     """
     available = knobs.read(top, "cgroup.controllers").split()
     wanted = [name for name in available if name in v2.CONTROLLERS][:1] or available[:1]
-    if not wanted:
-        pytest.skip("the v2 tree has no controller at all")
+    assert wanted, "the v2 tree has no controller at all"
     if wanted[0] not in knobs.read(top, "cgroup.subtree_control").split():
         _enabled[top] = wanted[0]
         knobs.write(top, "cgroup.subtree_control", f"+{wanted[0]}")
