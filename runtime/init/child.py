@@ -108,15 +108,15 @@ def run_to_the_end(steps: Sequence[Step], child: Child) -> NoReturn:
             step.act(child)
             child.timings.append((str(step), time.perf_counter() - begin))
     except BaseException as error:
-        _report(child, step, error)
+        report(child.channel, step, error)
     finally:
         os._exit(NEVER_RAN)
 
 
-def _report(child: Child, step: Step, error: BaseException) -> None:
+def report(channel: socket.socket, step: Step, error: BaseException) -> None:
     """Our last word. Best effort: without a keeper nobody is there to hear it."""
     try:
-        messages.send(child.channel, describe_failure(step, error))
+        messages.send(channel, describe_failure(step, error))
     except OSError:
         pass
 

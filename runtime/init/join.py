@@ -8,71 +8,55 @@ Source: E01-E09.
 from __future__ import annotations
 
 import os
-import signal
 import socket
-from typing import NoReturn
 
-from runtime.errors import NotFound, system_call
+from runtime.errors import NotFound
 from runtime.init import child as children
 from runtime.init import console, privileges
 from runtime.init import namespaces as places
 from runtime.init.child import ExecChild, Step, receive_one
-from runtime.init.launch import Birth, settle
+from runtime.init.launch import Birth, Streams, fork, settle
 from runtime.init.sequence import LAST_STEPS, forget_the_host
-from runtime.linux import faults, namespaces, processes
+from runtime.linux import namespaces, processes
 from runtime.messages import ExecRequest, Ready, Run, send
 
 _JOINED = ("mount", "uts", "ipc", "network", "cgroup")
 
 
-def fork_exec(request: ExecRequest, stdio: tuple[int, int, int] | None) -> Birth:
+def fork_exec(request: ExecRequest, stdio: Streams | None) -> Birth:
     """Fork the process. Raises NotFound when the container's init is gone, OSError."""
     container = os.pidfd_open(request.pid)
-    _check_identity(request, container)
-    own, theirs = socket.socketpair()
-    inside = namespaces.open_namespace(request.pid, "pid")
-    unified = (
-        os.open(request.cgroup.unified, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if request.cgroup.unified
-        else None
-    )
-    mask = processes.block_signals()
     try:
-        with (
-            namespaces.children_in(inside),
-            faults.point("clone"),
-            system_call("cannot fork into the container", tried="clone3"),
-        ):
-            born = processes.clone(cgroup=unified)
-        if born.pid == 0:
-            _become_exec(request, stdio, theirs, container)
-    except BaseException:
-        own.close()
-        raise
+        _check_identity(request)
+        inside = namespaces.open_namespace(request.pid, "pid")
+        try:
+            return fork(
+                lambda channel: _become_exec(request, stdio, channel, container),
+                cgroup=request.cgroup.unified,
+                pid_namespace=inside,
+            )
+        finally:
+            os.close(inside)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        theirs.close()
-        for descriptor in (container, inside, *(() if unified is None else (unified,))):
-            os.close(descriptor)
-    return Birth(born.pid, born.pidfd, processes.start_time(born.pid), own)
+        os.close(container)
 
 
-def _check_identity(request: ExecRequest, container: int) -> None:
+def _check_identity(request: ExecRequest) -> None:
+    """E01: the pidfd is open already, so the process cannot be exchanged after this look."""
     try:
         is_same = processes.start_time(request.pid) == request.start_time
     except FileNotFoundError:
         is_same = False
     if not is_same:
-        os.close(container)
         raise NotFound(f"container {request.container_id[:12]} does not run", code="E403")
 
 
 def _become_exec(
     request: ExecRequest,
-    stdio: tuple[int, int, int] | None,
+    stdio: Streams | None,
     channel: socket.socket,
     container: int,
-) -> NoReturn:
+) -> None:
     settle(stdio, {channel.fileno(), container})
     child = ExecChild(
         process=request.process,  # type: ignore[arg-type] # the document comes as plain JSON

@@ -2,24 +2,29 @@
 outside.
 
 `fork_init` returns as soon as the child exists; what follows is said on its channel
-(keeper/births.py). Source: L04-L12, P06, P07, P10, P13.
+(keeper/births.py). `fork` and `settle` serve join.py, too. Source: L04-L12, P06, P07, P10, P12,
+P13.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple, NoReturn
 
-from runtime.errors import system_call
+from runtime.errors import RuntimeFault, system_call
 from runtime.init import child as children
 from runtime.init import sequence
-from runtime.init.child import InitChild
+from runtime.init.child import NEVER_RAN, InitChild, Step
 from runtime.linux import faults, namespaces, processes, rlimits
 from runtime.linux.rlimits import Limit
 from runtime.messages import LaunchRequest
+
+Streams = tuple[int, int, int]
+"""stdin, stdout and stderr of a child; None in their place: it opens its terminal itself."""
 
 _LATER = ("cgroup", "user")
 """The cgroup namespace is made inside the cgroup (L06), a user namespace by a step of its own
@@ -35,35 +40,42 @@ class Birth(NamedTuple):
     channel: socket.socket
 
 
-def fork_init(request: LaunchRequest, stdio: tuple[int, int, int] | None) -> Birth:
-    """Fork a container's init. `stdio` None: it opens its terminal itself. Raises OSError,
-    RuntimeFault."""
-    joined = {
-        kind: namespaces.open_namespace(pid, kind)
-        for kind, pid in request.joined_namespaces.items()
-    }
-    own, theirs = socket.socketpair()
-    unified = _open_cgroup(request.cgroup.unified)
-    mask = processes.block_signals()
+def fork_init(request: LaunchRequest, stdio: Streams | None) -> Birth:
+    """Fork a container's init. Raises OSError, RuntimeFault."""
+    joined = _open_joined(request)
     try:
-        with (
-            namespaces.children_in(joined.pop("pid", None)),
-            faults.point("clone"),
-            system_call("cannot fork the container's init", tried="clone3"),
-        ):
-            born = processes.clone(_flags(request), cgroup=unified)
-        if born.pid == 0:
-            _become_init(request, stdio, theirs, joined)
-    except BaseException:
-        own.close()
-        raise
+        birth = fork(
+            lambda channel: _become_init(request, stdio, channel, joined),
+            flags=_flags(request),
+            cgroup=request.cgroup.unified,
+            pid_namespace=joined.get("pid"),
+        )
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        theirs.close()
-        for descriptor in (*joined.values(), *(() if unified is None else (unified,))):
+        for descriptor in joined.values():
             os.close(descriptor)
-    _set_from_outside(born.pid, request)
-    return Birth(born.pid, born.pidfd, processes.start_time(born.pid), own)
+    _set_from_outside(birth.pid, request)
+    return birth
+
+
+def _open_joined(request: LaunchRequest) -> dict[str, int]:
+    """Kind -> descriptor of each namespace that is somebody else's (L04)."""
+    joined = {}
+    try:
+        for kind, pid in request.joined_namespaces.items():
+            joined[kind] = namespaces.open_namespace(pid, kind)
+        for entry in request.spec["linux"].get("namespaces", ()):
+            if path := entry.get("path"):
+                joined[entry["type"]] = namespaces.open_namespace_file(path)
+    except OSError as error:
+        for descriptor in joined.values():
+            os.close(descriptor)
+        raise RuntimeFault(
+            "the container whose namespaces are to be shared does not run",
+            code="E404",
+            tried=f"opening {error.filename}",
+            answered=os.strerror(error.errno or 0),
+        ) from error
+    return joined
 
 
 def _flags(request: LaunchRequest) -> int:
@@ -77,13 +89,9 @@ def _flags(request: LaunchRequest) -> int:
     return flags
 
 
-def _open_cgroup(folder: str) -> int | None:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if folder else None
-
-
 def _set_from_outside(pid: int, request: LaunchRequest) -> None:
-    """L09, L12: what the child may not do itself any more. What is refused is lowered, not
-    fatal."""
+    """L09, L12: what the child may not do itself any more. A refused hard limit was warned of when
+    the document was made; the child takes what it got."""
     process = request.spec["process"]
     for entry in process.get("rlimits", ()):
         rlimits.raise_hard(pid, Limit(entry["type"], entry["soft"], entry["hard"]))
@@ -93,10 +101,10 @@ def _set_from_outside(pid: int, request: LaunchRequest) -> None:
 
 def _become_init(
     request: LaunchRequest,
-    stdio: tuple[int, int, int] | None,
+    stdio: Streams | None,
     channel: socket.socket,
     joined: dict[str, int],
-) -> NoReturn:
+) -> None:
     settle(stdio, {channel.fileno(), *joined.values()})
     child = InitChild(
         process=request.spec["process"],
@@ -112,9 +120,59 @@ def _become_init(
     children.run_to_the_end(sequence.SEQUENCE, child)
 
 
-def settle(stdio: tuple[int, int, int] | None, kept: Collection[int]) -> None:
-    """In the child, first of all: its own session and streams, and nothing else of the keeper's
-    open."""
+# ---- forking, for inits and execs ----------------------------------------------------------------
+
+
+def fork(
+    become: Callable[[socket.socket], None],
+    *,
+    flags: int = 0,
+    cgroup: str = "",
+    pid_namespace: int | None = None,
+) -> Birth:
+    """Fork a child that runs `become` with its end of the channel and never returns from it.
+
+    `cgroup` is a folder of the v2 tree. The caller has one thread (P06, P15). Raises OSError,
+    RuntimeFault.
+    """
+    own, theirs = socket.socketpair()
+    unified = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if cgroup else None
+    # P13: a handler of the keeper's must not run in the child
+    mask = processes.block_signals()
+    try:
+        with (
+            system_call("cannot fork a process for the container", tried="clone3"),
+            faults.point("clone"),
+            namespaces.children_in(pid_namespace),
+        ):
+            born = processes.clone(flags, cgroup=unified)
+            if born.pid == 0:
+                # inside the block: the child must not leave the namespace again, nor clean up
+                _never_return(become, theirs)
+    except BaseException:
+        own.close()
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        theirs.close()
+        if unified is not None:
+            os.close(unified)
+    return Birth(born.pid, born.pidfd, processes.start_time(born.pid), own)
+
+
+def _never_return(become: Callable[[socket.socket], None], channel: socket.socket) -> NoReturn:
+    """P12: no frame of the keeper's is ever unwound in the child, whatever happens in it."""
+    try:
+        gc.disable()
+        become(channel)
+    except BaseException as error:
+        children.report(channel, Step("P10", "settle in the new process", become), error)
+    finally:
+        os._exit(NEVER_RAN)
+
+
+def settle(stdio: Streams | None, kept: Collection[int]) -> None:
+    """In the child, first of all: its own session and streams, and nothing of the keeper's open."""
     faults.configure("init")
     os.setsid()
     # P16: or it would spoil the modes of device nodes; the program gets its own at the end
@@ -124,15 +182,4 @@ def settle(stdio: tuple[int, int, int] | None, kept: Collection[int]) -> None:
     moved = [os.dup(descriptor) for descriptor in streams]
     for number, descriptor in enumerate(moved):
         os.dup2(descriptor, number)
-    close_all_but({0, 1, 2, *kept})
-
-
-def close_all_but(kept: Collection[int]) -> None:
-    """P10: also what our own parent inherited and never knew."""
-    for entry in os.listdir("/proc/self/fd"):
-        descriptor = int(entry)
-        if descriptor not in kept:
-            try:
-                os.close(descriptor)
-            except OSError:
-                pass  # the one that listed the folder
+    processes.close_all_but({0, 1, 2, *kept, *faults.kept_descriptors()})

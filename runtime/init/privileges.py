@@ -99,4 +99,3 @@ def set_limits(child: Child) -> None:
 def forbid_dump(child: Child) -> None:
     """L10: before anybody else's process can see us."""
     identity.forbid_dump()
-

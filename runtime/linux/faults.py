@@ -25,16 +25,17 @@ _process = "cli"
 _plan = os.environ.get("PYCOMPOSE_FAULT", "")
 _trace = os.environ.get("PYCOMPOSE_FAULT_TRACE", "")
 _counts: dict[str, int] = {}
+_trace_file: int | None = None
 
 
 def configure(process: str, environment: dict[str, str] | None = None) -> None:
     """Say which process this is; called first thing in each `main` and after each fork."""
-    global _process, _plan, _trace
+    global _process, _plan, _trace, _trace_file
     _process = process
     _counts.clear()
     if environment is not None:
         _plan = environment.get("PYCOMPOSE_FAULT", "")
-        _trace = environment.get("PYCOMPOSE_FAULT_TRACE", "")
+        _trace, _trace_file = environment.get("PYCOMPOSE_FAULT_TRACE", ""), None
 
 
 def environment() -> dict[str, str]:
@@ -53,11 +54,24 @@ def point(name: str) -> AbstractContextManager[None]:
 @contextmanager
 def _armed(name: str) -> Iterator[None]:
     if _trace:
-        with open(_trace, "a", encoding="utf-8") as file:
-            file.write(f"{_process} {name}\n")
+        os.write(_open_trace(), f"{_process} {name}\n".encode())
     _act(f"{name}/before")
     yield
     _act(f"{name}/after")
+
+
+def _open_trace() -> int:
+    """Opened once: in a container's init the path soon means something else."""
+    global _trace_file
+    if _trace_file is None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        _trace_file = os.open(_trace, flags, 0o600)
+    return _trace_file
+
+
+def kept_descriptors() -> tuple[int, ...]:
+    """What a process that closes everything at its start has to leave open for us."""
+    return () if _trace_file is None else (_trace_file,)
 
 
 def _act(moment: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Collection
 from typing import NamedTuple
 
 from runtime.linux import calls, faults
@@ -77,8 +78,13 @@ def become_subreaper() -> None:
     calls.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def close_from(first: int) -> None:
-    """Close every descriptor from `first` on (P10)."""
+def close_all_but(kept: Collection[int]) -> None:
+    """Close what is open beside these, also what our own parent inherited and never knew (P10)."""
+    first = 0
+    for descriptor in sorted(kept):
+        if descriptor > first:
+            calls.close_range(first, descriptor - 1, 0)
+        first = descriptor + 1
     calls.close_range(first, _LAST_DESCRIPTOR, 0)
 
 
