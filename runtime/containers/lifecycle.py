@@ -9,6 +9,7 @@ process and by the supervisor.
 from __future__ import annotations
 
 import dataclasses
+import os
 import secrets
 import time
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from runtime.values import (
     VolumeRecord,
 )
 from runtime.volumes import files as injected_files
-from runtime.volumes import named
+from runtime.volumes import binds, named
 
 
 def create_container(
@@ -50,7 +51,7 @@ def create_container(
     record = dataclasses.replace(
         record, anonymous_volumes=_anonymous_volumes(database, paths, record)
     )
-    database.add_container(record, volume_names(record))
+    database.add_container(record, volume_names(record), phase=_in_progress("creating"))
     try:
         _make_files(database, paths, record)
     except BaseException:
@@ -92,7 +93,7 @@ def remove_container(
 ) -> None:
     """Row, folder, run files; with `volumes` the anonymous ones that nobody else uses.
     Repeatable."""
-    database.set_phase(record.id, "removing")
+    database.set_phase(record.id, _in_progress("removing"))
     files.remove_tree(paths.container(record.id))
     run_states.forget(paths.project(record.project_id), record.id)
     database.delete_container(record.id)
@@ -102,11 +103,25 @@ def remove_container(
 
 
 def finish_interrupted(database: Database, paths: Paths, project_id: str) -> None:
-    """Undo half-made containers and finish half-removed ones, found by their rows."""
-    for container_id, _phase in database.unfinished_containers(project_id):
+    """Undo half-made containers and finish half-removed ones, found by their rows; those that a
+    living command is still busy with are left to it."""
+    for container_id, phase in database.unfinished_containers(project_id):
+        if _is_busy(phase):
+            continue
         files.remove_tree(paths.container(container_id))
         run_states.forget(paths.project(project_id), container_id)
         database.delete_container(container_id)
+
+
+def _in_progress(phase: str) -> str:
+    """The phase, with the process that works on it: a pid and its start time name it for ever."""
+    pid = os.getpid()
+    return f"{phase} {pid} {run_states.start_time(pid)}"
+
+
+def _is_busy(phase: str) -> bool:
+    _word, pid, started = phase.split()
+    return run_states.start_time(int(pid)) == int(started)
 
 
 def create_volume(
@@ -186,6 +201,9 @@ def _make_files(database: Database, paths: Paths, record: ContainerRecord) -> No
     folder = paths.container(record.id)
     for name in ("files", "logs", "rootfs"):
         files.ensure_directory(folder / name)
+    for mount in record.options.mounts:
+        if mount.type == "bind":
+            binds.ensure_source(mount)
     Images(paths).root_filesystem(record.options.image, folder)
     injected_files.write(record.options.files, folder / "files")
     _fill_volumes(database, paths, record)

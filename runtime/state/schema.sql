@@ -20,7 +20,7 @@ CREATE TABLE container (
     anonymous_volumes TEXT NOT NULL DEFAULT '{}',
     desired           TEXT NOT NULL DEFAULT 'created',
     created_at        REAL NOT NULL,
-    -- intention first: a row is 'creating' until its files stand, 'removing' before they go
+    -- intention first: 'creating PID START' until its files stand, then 'there', 'removing PID START' before they go
     phase             TEXT NOT NULL DEFAULT 'creating'
 );
 CREATE INDEX container_of_project ON container (project_id);
