@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from compose.cli.context import Context
 
 
+_LONGEST = 1 << 20
+
+
 def promote(context: Context) -> None:
     """Take over what .env says and the environment does not. A file that cannot be read is the
     loader's to report."""
@@ -41,4 +44,21 @@ def _files(context: Context) -> tuple[str, ...]:
 
 
 def _read(path: str, context: Context) -> dict[str, str]:
-    return {}
+    """The variables of a dotenv file; none of one that cannot be read. Most name no COMPOSE_*: no
+    grammar then."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_LONGEST)
+    except (OSError, ValueError):
+        return {}
+    if "COMPOSE_" not in text:
+        return {}
+    from compose.errors import InvalidFile
+    from compose.loading.dotenv import parse_dotenv
+    from compose.position import File
+
+    try:
+        found = parse_dotenv(File(path, text), context.environment.get, lambda *_: None)
+    except InvalidFile:
+        return {}
+    return {name: variable.value for name, variable in found.items()}
