@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from runtime.linux import nftables
-from runtime.linux.netlink_socket import NetlinkError, refusal
+from runtime.linux import conntrack, nftables
 from runtime.linux.nftables import (
     Chain,
     Hook,
+    Network,
+    Part,
     Rule,
     Table,
     accept,
@@ -25,7 +26,6 @@ from runtime.linux.nftables import (
     input_interface,
     is_established,
     is_ipv4,
-    is_ipv6,
     jump,
     masquerade,
     output_interface,
@@ -34,8 +34,8 @@ from runtime.linux.nftables import (
     to_this_host,
     was_redirected,
 )
-from runtime.networks import bridge
-from runtime.networks.published import Publication
+from runtime.networks import bridge, links
+from runtime.networks.published import ANY_IPV4, ANY_IPV6, Publication
 from runtime.values import NetworkRecord
 
 LOOPBACK = ip_network("127.0.0.0/8")
@@ -111,133 +111,221 @@ def table_of(name: str, state: FirewallState) -> Table:
     )
 
 
-def _each(
-    networks: tuple[NetworkRecord, ...], rules: Callable[[NetworkRecord], Iterator[Rule]]
-) -> Iterator[Rule]:
+RulesOfNetwork = Callable[[NetworkRecord], Iterator[Rule]]
+
+
+def _each(networks: tuple[NetworkRecord, ...], rules_of: RulesOfNetwork) -> Iterator[Rule]:
     for network in networks:
-        yield from rules(network)
+        yield from rules_of(network)
+
+
+def _subnets(network: NetworkRecord) -> Iterator[tuple[Network, Network]]:
+    """(subnet, gateway as a network of one) of each family that the network has."""
+    for subnet, gateway in (
+        (network.subnet, network.gateway),
+        (network.subnet_ipv6, network.gateway_ipv6),
+    ):
+        if subnet:
+            yield ip_network(subnet), ip_network(gateway)
 
 
 def _loopback_guard() -> Iterator[Rule]:
-    """`route_localnet` on our bridges alone would open the host's 127/8 services to the outside."""
-    yield (input_interface("lo", negated=True), is_ipv4(), destination(LOOPBACK), drop())
+    """V45: nobody outside reaches 127/8, or pretends to come from it.
+
+    Else a port published on 127.0.0.1, and with route_localnet every service on the host's
+    loopback, is open to whoever routes such packets to us.
+    """
+    outside = input_interface("lo", negated=True)
+    yield (outside, destination(LOOPBACK), drop())
+    yield (outside, source(LOOPBACK), drop())
 
 
 def _direct_access_guard(network: NetworkRecord) -> Iterator[Rule]:
-    """V45: a machine that routes to a container's address does not get past its published ports."""
-    foreign = input_interface(network.bridge, negated=True)
-    for family, subnet in _subnets(network):
+    """V45: containers are not reached by their own addresses from other networks or machines.
+
+    Before DNAT: what was published still carries the host's address here. The gateway's address
+    is the host's own.
+    """
+    for subnet, gateway in _subnets(network):
         yield (
-            foreign,
             input_interface("lo", negated=True),
-            family,
-            destination(ip_network(subnet)),
+            input_interface(network.bridge, negated=True),
+            destination(subnet),
+            destination(gateway, negated=True),
             drop(),
         )
 
 
 def _forward_rules(network: NetworkRecord) -> Iterator[Rule]:
-    """Into the bridge by its own chain; out of an internal one only as an answer."""
-    yield (output_interface(network.bridge), jump(_chain_name(network)))
     if network.options.internal:
-        yield (input_interface(network.bridge), output_interface(network.bridge), accept())
-        yield (input_interface(network.bridge), is_established(), accept())
-        yield (input_interface(network.bridge), drop())
+        yield (
+            input_interface(network.bridge),
+            output_interface(network.bridge, negated=True),
+            drop(),
+        )
+    yield (output_interface(network.bridge), jump(_to_bridge(network)))
 
 
-def _to_bridge_chain(network: NetworkRecord) -> Chain:
-    """D50: answers, neighbours, published connections; nothing else."""
-    rules: list[Rule] = [(is_established(), accept())]
-    if network.options.driver_opts.get(_ICC, "true") != "false":
-        rules.append((input_interface(network.bridge), accept()))
-    if not network.options.internal:
-        rules.append((was_redirected(), accept()))
-    rules.append((drop(),))
-    return Chain(name=_chain_name(network), rules=tuple(rules))
-
-
-def _chain_name(network: NetworkRecord) -> str:
+def _to_bridge(network: NetworkRecord) -> str:
     return f"to-{network.bridge}"
 
 
-def _published_rules(publications: tuple[Publication, ...]) -> Iterator[Rule]:
-    """One redirect a port; a port on one address of the host is redirected for that one alone."""
-    for publication in publications:
-        address = ip_address(publication.address)
-        host = ip_address(publication.port.host_ip)
-        if host.version != address.version:
-            continue  # the forwarder takes these connections
-        family = is_ipv4() if address.version == 4 else is_ipv6()
-        where = () if host.is_unspecified else (destination(ip_network(str(host))),)
-        yield (
-            family,
-            *where,
-            destination_port(publication.port.protocol, publication.port.host_port),
-            redirect_to(address, publication.port.container_port),
-        )
+def _to_bridge_chain(network: NetworkRecord) -> Chain:
+    """What may be sent to the containers of a network by forwarding."""
+    neighbours = accept() if network.options.driver_opts.get(_ICC) != "false" else drop()
+    outside: tuple[Rule, ...] = ((is_established(), accept()), (was_redirected(), accept()))
+    if network.options.internal:
+        outside = ()
+    # With br_netfilter even frames from port to port come through here. Published ports come first:
+    # a sibling may use those even where it may not talk to its neighbours (icc).
+    inside: Rule = (input_interface(network.bridge), neighbours)
+    return Chain(name=_to_bridge(network), rules=(*outside, inside, (drop(),)))
 
 
 def _masquerade_rules(network: NetworkRecord) -> Iterator[Rule]:
-    """Out to the world by the host's address; and back in through the bridge it came from
-    (hairpin), or the answer would go straight to a client that asked somebody else."""
-    for family, subnet in _subnets(network):
-        own = source(ip_network(subnet))
-        if not network.options.internal and _masquerades(network):
-            yield (family, own, output_interface(network.bridge, negated=True), masquerade())
-        yield (family, own, output_interface(network.bridge), was_redirected(), masquerade())
-    # from 127.0.0.1 on the host: no answer would find its way back to that address
-    yield (is_ipv4(), source(LOOPBACK), output_interface(network.bridge), masquerade())
+    bridge_out = output_interface(network.bridge)
+    if not network.options.internal:
+        # The host reached the container by 127.0.0.1: that is no address to answer to (V16).
+        yield (source(LOOPBACK), bridge_out, masquerade())
+    for subnet, _gateway in _subnets(network):
+        if network.options.internal:
+            continue
+        if network.options.driver_opts.get(_MASQUERADE) != "false":
+            yield (
+                source(subnet),
+                output_interface("lo", negated=True),
+                output_interface(network.bridge, negated=True),
+                masquerade(),
+            )
+        # Hairpin: came from this bridge and goes back to it. Unmasked, the answer would go from
+        # container to container and never be translated back.
+        yield (source(subnet), bridge_out, was_redirected(), masquerade())
 
 
-def _masquerades(network: NetworkRecord) -> bool:
-    return network.options.driver_opts.get(_MASQUERADE, "true") != "false"
+def _published_rules(publications: tuple[Publication, ...]) -> Iterator[Rule]:
+    for publication in publications:
+        target = publication.ipv6 if ":" in publication.host_ip else publication.ipv4
+        # From IPv6 to an IPv4 container, and from ::1, which cannot be routed: the forwarder.
+        if target and publication.host_ip != "::1":
+            yield (
+                _host_address(publication.host_ip),
+                destination_port(publication.protocol, publication.host_port),
+                redirect_to(ip_address(target), publication.container_port),
+            )
 
 
-def _subnets(network: NetworkRecord) -> Iterator[tuple[nftables.Part, str]]:
-    if network.subnet:
-        yield is_ipv4(), network.subnet
-    if network.subnet_ipv6:
-        yield is_ipv6(), network.subnet_ipv6
+def _host_address(text: str) -> Part:
+    if text == ANY_IPV4:
+        return is_ipv4()
+    if text == ANY_IPV6:
+        return destination(ip_network("::1"), negated=True)
+    return destination(ip_network(text))
 
 
-# --- in the kernel
+# --- the table in the kernel
 
 
 class ProjectFirewall:
     """One table of ours, kept as it should be."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
-        self._applied: Table | None = None
+        self.name = name
+        self._state: FirewallState | None = None
 
     def apply(self, state: FirewallState) -> None:
-        """Bring the table to this state in one transaction. Nothing is sent when nothing
-        changed."""
-        table = table_of(self._name, state)
-        if table == self._applied and self.is_intact():
-            return
-        self._send(nftables.replace_table(table), "replace table")
-        self._applied = table
-        for network in state.networks:
-            # only behind the loopback guard, which stands by now
-            bridge.allow_loopback_sources(network.bridge)
+        """Bring the table about in one transaction. Raises RuntimeFault; then nothing changed.
+
+        The bridges exist. An empty state removes the table.
+        """
+        before, self._state = self._state, state
+        if state == FirewallState():
+            self._delete()
+        else:
+            self._replace(state)
+        conntrack.forget_udp(_changed_udp(before or FirewallState(), state))
+
+    def adopt(self, state: FirewallState) -> None:
+        """Take over what a supervisor before us brought about; apply it only where it is not so."""
+        self._state = state
+        self.ensure()
+
+    def ensure(self) -> bool:
+        """Apply the last state again if somebody changed the table (V44). True if it was so."""
+        if self._state is None or self.is_intact():
+            return False
+        self._replace(self._state)
+        return True
 
     def is_intact(self) -> bool:
-        """False when somebody flushed or changed it (V44)."""
-        if self._applied is None:
-            return False
-        return nftables.count_rules(self._name) == self._applied.rule_count
+        """All its rules are in the kernel; nobody flushed the ruleset or a part of it."""
+        if self._state in (None, FirewallState()):
+            return True
+        return nftables.count_rules(self.name) == self._table().rule_count
 
     def remove(self) -> None:
-        """The whole table; one that is gone is gone."""
-        self._applied = None
-        if self._name in nftables.list_tables():
-            self._send(nftables.delete_table(self._name), "delete table")
+        """Delete the table whole, and forget what its UDP rules led to. It may be gone already."""
+        before, self._state = self._state or FirewallState(), FirewallState()
+        self._delete()
+        conntrack.forget_udp(_changed_udp(before, FirewallState()))
 
-    def _send(self, batch: bytes, step: str) -> None:
-        try:
-            nftables.send(batch, step=step)
-        except NetlinkError as error:
-            raise refusal(
-                error, "cannot change the firewall", tried=f"{step} {self._name}"
-            ) from error
+    def _table(self) -> Table:
+        return table_of(self.name, self._state or FirewallState())
+
+    def _replace(self, state: FirewallState) -> None:
+        with links.refusals("cannot set the firewall's rules", tried=f"replace table {self.name}"):
+            nftables.send(nftables.replace_table(table_of(self.name, state)), step="apply firewall")
+        for name in _bridges_for_loopback(state):
+            bridge.allow_loopback_sources(name)
+
+    def _delete(self) -> None:
+        with links.refusals(
+            "cannot remove the firewall's rules", tried=f"delete table {self.name}"
+        ):
+            nftables.send(nftables.delete_table(self.name), step="remove firewall")
+
+
+def _bridges_for_loopback(state: FirewallState) -> tuple[str, ...]:
+    """Bridges of containers that are published where 127.0.0.1 reaches them."""
+    return tuple(
+        dict.fromkeys(
+            publication.bridge
+            for publication in state.publications
+            if publication.ipv4 and publication.host_ip.startswith((ANY_IPV4, "127."))
+        )
+    )
+
+
+def _changed_udp(before: FirewallState, after: FirewallState) -> tuple[conntrack.Flow, ...]:
+    """UDP rules that came or went: an old client's packets would follow the old one (R32)."""
+    changed = set(before.publications) ^ set(after.publications)
+    return tuple(
+        conntrack.Flow(port=publication.host_port, targets=(publication.ipv4, publication.ipv6))
+        for publication in changed
+        if publication.protocol == "udp"
+    )
+
+
+# --- what others do to our packets
+
+
+def describe_foreign_drops(root_hash: str) -> str:
+    """A warning when another's firewall drops what is forwarded to our containers, else nothing.
+
+    Docker and ufw set the policy of the FORWARD chain to drop: an accept of ours does not outvote
+    it, and we never touch another's rules.
+    """
+    foreign = [
+        chain
+        for chain in nftables.list_base_chains()
+        if chain.hook == Hook.FORWARD and chain.drops and not chain.table.startswith("pycompose-")
+    ]
+    if not foreign:
+        return ""
+    chain = foreign[0]
+    where = f"{chain.family} {chain.table} {chain.name}"
+    return (
+        f"the firewall chain `{where}` of another program drops forwarded packets by policy:"
+        " containers may reach neither the outside nor each other's published ports\n"
+        f'hint: `nft insert rule {where} iifname "pc{root_hash}*" accept` and'
+        f' `nft insert rule {where} oifname "pc{root_hash}*" accept`'
+    )

@@ -1,0 +1,165 @@
+"""Connections that the kernel tracks: found and forgotten, by hand-encoded ctnetlink.
+
+A tracked UDP flow keeps following the rule that was there when it began; a container that is gone
+leaves entries behind for days. Source: linux/netfilter/nfnetlink_conntrack.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from runtime.linux import faults, netlink_socket
+from runtime.linux.netlink_socket import NetlinkError, attribute, parse_attributes
+
+_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2
+_NESTED = 0x8000
+_TUPLE_ORIGIN, _TUPLE_REPLY, _ID, _ZONE = 1, 2, 12, 18
+_UDP = 17
+# Requests of one datagram: its answers have to fit into the receive buffer.
+_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """UDP datagrams to a host port, and the containers that it led to or leads to."""
+
+    port: int
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One tracked connection. The reply's source is where it was really sent."""
+
+    family: int
+    protocol: int
+    source: str
+    destination: str
+    destination_port: int
+    reply_source: str
+    reply_destination: str
+    identity: bytes
+    """The attributes that name it in a deletion."""
+
+    @property
+    def is_untranslated(self) -> bool:
+        return (self.source, self.destination) == (self.reply_destination, self.reply_source)
+
+
+def forget_udp(flows: Collection[Flow]) -> int:
+    """Let the next datagram to these ports meet the rules of now; how many were forgotten.
+
+    Flows of other hosts to the same port number elsewhere, translated by others, stay.
+    """
+    if not flows:
+        return 0
+    targets = {flow.port: set(flow.targets) for flow in flows}
+
+    def is_meant(entry: Entry) -> bool:
+        if entry.protocol != _UDP or entry.destination_port not in targets:
+            return False
+        return entry.is_untranslated or entry.reply_source in targets[entry.destination_port]
+
+    return _forget(is_meant)
+
+
+def forget_addresses(addresses: Collection[str]) -> int:
+    """Forget all that containers with these addresses had open; how many entries that were."""
+    wanted = {address for address in addresses if address}
+
+    def is_meant(entry: Entry) -> bool:
+        return entry.source in wanted or entry.reply_source in wanted
+
+    return _forget(is_meant) if wanted else 0
+
+
+def list_entries() -> list[Entry]:
+    """Everything tracked in this network namespace, both families."""
+    return [
+        entry
+        for family in (socket.AF_INET, socket.AF_INET6)
+        for payload in _dump(family)
+        if (entry := _parse(payload)) is not None
+    ]
+
+
+def _forget(is_meant: Callable[[Entry], bool]) -> int:
+    meant = [entry for entry in list_entries() if is_meant(entry)]
+    for start in range(0, len(meant), _BATCH):
+        _delete(meant[start : start + _BATCH])
+    return len(meant)
+
+
+def _delete(entries: Iterable[Entry]) -> None:
+    requests = b"".join(
+        netlink_socket.message(
+            _DELETE,
+            netlink_socket.NLM_F_REQUEST | netlink_socket.NLM_F_ACK,
+            _header(entry.family) + entry.identity,
+            sequence=number,
+        )
+        for number, entry in enumerate(entries, 1)
+    )
+    with (
+        faults.point("forget connections"),
+        netlink_socket.open_socket(netlink_socket.NETFILTER) as handle,
+    ):
+        for reply in netlink_socket.transmit(handle, requests):
+            # It may have ended by itself meanwhile.
+            if reply.is_acknowledgement and reply.error not in (0, errno.ENOENT):
+                raise NetlinkError(reply.error, explanation=reply.explanation)
+
+
+def _dump(family: int) -> Iterator[bytes]:
+    try:
+        replies = netlink_socket.dump(netlink_socket.NETFILTER, _GET, _header(family))
+    except NetlinkError as error:
+        # No connection was ever tracked here: the module is not even loaded.
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT):
+            return
+        raise
+    for reply in replies:
+        yield reply.payload
+
+
+def _header(family: int) -> bytes:
+    return struct.pack(">BBH", family, 0, 0)
+
+
+def _parse(payload: bytes) -> Entry | None:
+    attributes = parse_attributes(payload[4:])
+    if _TUPLE_ORIGIN not in attributes or _TUPLE_REPLY not in attributes:
+        return None
+    origin = _parse_tuple(attributes[_TUPLE_ORIGIN])
+    reply = _parse_tuple(attributes[_TUPLE_REPLY])
+    identity = attribute(_TUPLE_ORIGIN | _NESTED, attributes[_TUPLE_ORIGIN])
+    for kind in (_ID, _ZONE):
+        if kind in attributes:
+            identity += attribute(kind, attributes[kind])
+    return Entry(
+        family=payload[0],
+        protocol=origin[2],
+        source=origin[0],
+        destination=origin[1],
+        destination_port=origin[3],
+        reply_source=reply[0],
+        reply_destination=reply[1],
+        identity=identity,
+    )
+
+
+def _parse_tuple(data: bytes) -> tuple[str, str, int, int]:
+    """(source, destination, protocol, destination port); no port is 0."""
+    parts = parse_attributes(data)
+    addresses = parse_attributes(parts.get(1, b""))
+    protocol = parse_attributes(parts.get(2, b""))
+    source = addresses.get(1) or addresses.get(3) or bytes(4)
+    destination = addresses.get(2) or addresses.get(4) or bytes(4)
+    port = struct.unpack(">H", protocol[3])[0] if 3 in protocol else 0
+    number = protocol[1][0] if 1 in protocol else 0
+    return str(ip_address(source)), str(ip_address(destination)), number, port
