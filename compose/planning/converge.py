@@ -27,7 +27,9 @@ def converge(project: Project, observed: Observed, wishes: CreateOptions) -> Pla
     builder = PlanBuilder()
     situation = _compare(builder, project, observed, wishes, names)
     ready = Ready()
-    ready.images = images.add_missing(builder, project, _made_from(situation), wishes, observed)
+    ready.images = images.add_missing(
+        builder, project, _made_from(situation), wishes, observed, _image_changes(situation)
+    )
     _add_resources(builder, situation, ready, names)
     for fate in situation.fates.values():
         add_steps(builder, fate, situation, ready)
@@ -127,6 +129,16 @@ def _made_from(situation: Situation) -> tuple[str, ...]:
     """The services of which a container is made."""
     fates = situation.fates.items()
     return tuple(name for name, fate in fates if fate.created or fate.replaced)
+
+
+def _image_changes(situation: Situation) -> dict[str, str]:
+    """Service -> that its image is another one now, where that is why it is replaced."""
+    return {
+        name: reason
+        for name, fate in situation.fates.items()
+        for record, reason in fate.replaced
+        if record.options.image != images.image_of(situation.project, fate.service)
+    }
 
 
 def _add_resources(

@@ -31,7 +31,7 @@ def image_of(project: Project, service: Service) -> str:
 def absolute(reference: str, folder: str) -> str:
     """`dir:./rootfs` -> `dir:/the/project/rootfs`."""
     kind, colon, path = reference.partition(":")
-    if f"{kind}{colon}" not in BUILT_IN:
+    if not colon or f"{kind}:" not in BUILT_IN:
         return reference
     return f"{kind}:{os.path.normpath(os.path.join(folder, path))}"
 
@@ -66,9 +66,10 @@ def add_missing(
     names: Iterable[str],
     wishes: CreateOptions | RunOptions,
     observed: Observed,
+    reasons: Mapping[str, str] | None = None,
 ) -> Mapping[str, Step]:
-    """A step for each image that is not here, by reference."""
-    return _add(builder, project, names, wishes, observed, again=False)
+    """A step for each image that is not here, by reference. `reasons` are services' own."""
+    return _add(builder, project, names, wishes, observed, again=False, reasons=reasons or {})
 
 
 def _add(
@@ -79,6 +80,7 @@ def _add(
     observed: Observed,
     *,
     again: bool,
+    reasons: Mapping[str, str] | None = None,
 ) -> Mapping[str, Step]:
     steps: dict[str, Step] = {}
     for reference, services in _by_image(project, names).items():
@@ -97,10 +99,15 @@ def _add(
                 policy=policy,
                 platform=service.platform,
                 services=services,
-                reason=f"pull policy {policy}" if here else f"needed by {', '.join(services)}",
+                reason=f"pull policy {policy}" if here else _why(services, reasons or {}),
             )
         )
     return steps
+
+
+def _why(services: tuple[str, ...], reasons: Mapping[str, str]) -> str:
+    said = (reasons[name] for name in services if name in reasons)
+    return next(said, f"needed by {', '.join(services)}")
 
 
 def pulling(project: Project, options: PullOptions, observed: Observed) -> Plan:

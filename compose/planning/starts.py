@@ -87,12 +87,15 @@ class Starts:
             self._builder,
             self._project,
             record,
-            reason=f"{' and '.join(causes)} is recreated",
+            reason=" and ".join(f"{name} is {self._what_happens(name)}" for name in causes),
             grace=self._wishes.timeout,
         )
         if steps:
             self._ready.stops[record.id] = steps[0]
         return steps
+
+    def _what_happens(self, name: str) -> str:
+        return "restarted" if name in self._restarted else "recreated"
 
     def _stops_of(self, name: str) -> Iterable[Step]:
         fate = self._fates.get(name)
