@@ -344,6 +344,8 @@ class EndpointState:
     ipv6_address: str = ""
     prefix_length: int = 0
     gateway: str = ""
+    """Only of the endpoint that has the default route."""
+    gateway_ipv6: str = ""
     mac_address: str = ""
     aliases: tuple[str, ...] = ()
 

@@ -58,7 +58,9 @@ def forget_udp(flows: Collection[Flow]) -> int:
     """
     if not flows:
         return 0
-    targets = {flow.port: set(flow.targets) for flow in flows}
+    targets: dict[int, set[str]] = {}
+    for flow in flows:
+        targets.setdefault(flow.port, set()).update(flow.targets)
 
     def is_meant(entry: Entry) -> bool:
         if entry.protocol != _UDP or entry.destination_port not in targets:

@@ -121,9 +121,12 @@ def _keep_router_advertisements() -> None:
 def allow_loopback_sources(bridge: str) -> None:
     """Let the host reach a published port by 127.0.0.1.
 
-    The firewall's table must stand first: this alone opens the host's loopback services.
+    The firewall's table must stand first: this alone opens the host's loopback services. A bridge
+    that is not there yet is left out.
     """
-    _switch_on(f"ipv4/conf/{bridge}/route_localnet")
+    name = f"ipv4/conf/{bridge}/route_localnet"
+    if (_SYSCTL / name).exists():
+        _switch_on(name)
 
 
 def _is_on(name: str) -> bool:

@@ -74,6 +74,7 @@ class EndpointPlan:
             ipv6_address=self.ipv6.partition("/")[0],
             prefix_length=int(self.ipv4.partition("/")[2] or 0),
             gateway=self.gateway if self.routes_ipv4 else "",
+            gateway_ipv6=self.gateway_ipv6 if self.routes_ipv6 else "",
             mac_address=self.mac_address,
             aliases=self.names,
         )

@@ -203,14 +203,15 @@ def _masquerade_rules(network: NetworkRecord) -> Iterator[Rule]:
 
 
 def _published_rules(publications: tuple[Publication, ...]) -> Iterator[Rule]:
-    for publication in publications:
-        target = publication.ipv6 if ":" in publication.host_ip else publication.ipv4
+    """One redirect a port; a port on one address of the host is redirected for that one alone."""
+    for port, address in publications:
+        target = ip_address(address)
         # From IPv6 to an IPv4 container, and from ::1, which cannot be routed: the forwarder.
-        if target and publication.host_ip != "::1":
+        if ip_address(port.host_ip).version == target.version and port.host_ip != "::1":
             yield (
-                _host_address(publication.host_ip),
-                destination_port(publication.protocol, publication.host_port),
-                redirect_to(ip_address(target), publication.container_port),
+                _host_address(port.host_ip),
+                destination_port(port.protocol, port.host_port),
+                redirect_to(target, port.container_port),
             )
 
 
@@ -233,75 +234,58 @@ class ProjectFirewall:
         self._state: FirewallState | None = None
 
     def apply(self, state: FirewallState) -> None:
-        """Bring the table about in one transaction. Raises RuntimeFault; then nothing changed.
+        """Bring the table to this state in one transaction. Raises RuntimeFault; then it is as
+        before.
 
-        The bridges exist. An empty state removes the table.
+        The bridges exist. Nothing is sent when nothing changed.
         """
-        before, self._state = self._state, state
-        if state == FirewallState():
-            self._delete()
-        else:
+        before = self._state or FirewallState()
+        if state != self._state or not self.is_intact():
             self._replace(state)
-        conntrack.forget_udp(_changed_udp(before or FirewallState(), state))
-
-    def adopt(self, state: FirewallState) -> None:
-        """Take over what a supervisor before us brought about; apply it only where it is not so."""
         self._state = state
-        self.ensure()
+        self._allow_loopback_sources()
+        conntrack.forget_udp(_changed_udp(before, state))
 
     def ensure(self) -> bool:
-        """Apply the last state again if somebody changed the table (V44). True if it was so."""
+        """Apply the last state again if somebody flushed or changed the table (V44). True if so."""
         if self._state is None or self.is_intact():
             return False
         self._replace(self._state)
+        self._allow_loopback_sources()
         return True
 
     def is_intact(self) -> bool:
-        """All its rules are in the kernel; nobody flushed the ruleset or a part of it."""
-        if self._state in (None, FirewallState()):
-            return True
-        return nftables.count_rules(self.name) == self._table().rule_count
+        """False when rules of it are missing: somebody flushed the ruleset, or a part of it."""
+        if self._state is None:
+            return False
+        return nftables.count_rules(self.name) == table_of(self.name, self._state).rule_count
 
     def remove(self) -> None:
         """Delete the table whole, and forget what its UDP rules led to. It may be gone already."""
-        before, self._state = self._state or FirewallState(), FirewallState()
-        self._delete()
+        before, self._state = self._state or FirewallState(), None
+        with links.refusals("cannot change the firewall", tried=f"delete table {self.name}"):
+            nftables.send(nftables.delete_table(self.name), step="delete table")
         conntrack.forget_udp(_changed_udp(before, FirewallState()))
 
-    def _table(self) -> Table:
-        return table_of(self.name, self._state or FirewallState())
-
     def _replace(self, state: FirewallState) -> None:
-        with links.refusals("cannot set the firewall's rules", tried=f"replace table {self.name}"):
-            nftables.send(nftables.replace_table(table_of(self.name, state)), step="apply firewall")
-        for name in _bridges_for_loopback(state):
-            bridge.allow_loopback_sources(name)
+        with links.refusals("cannot change the firewall", tried=f"replace table {self.name}"):
+            nftables.send(nftables.replace_table(table_of(self.name, state)), step="replace table")
 
-    def _delete(self) -> None:
-        with links.refusals(
-            "cannot remove the firewall's rules", tried=f"delete table {self.name}"
-        ):
-            nftables.send(nftables.delete_table(self.name), step="remove firewall")
-
-
-def _bridges_for_loopback(state: FirewallState) -> tuple[str, ...]:
-    """Bridges of containers that are published where 127.0.0.1 reaches them."""
-    return tuple(
-        dict.fromkeys(
-            publication.bridge
-            for publication in state.publications
-            if publication.ipv4 and publication.host_ip.startswith((ANY_IPV4, "127."))
-        )
-    )
+    def _allow_loopback_sources(self) -> None:
+        # Only behind the loopback guard, which stands by now. Asked for each time, since a bridge
+        # that was made anew has forgotten it. An internal network publishes nothing.
+        for network in self._state.networks if self._state else ():
+            if network.subnet and not network.options.internal:
+                bridge.allow_loopback_sources(network.bridge)
 
 
 def _changed_udp(before: FirewallState, after: FirewallState) -> tuple[conntrack.Flow, ...]:
-    """UDP rules that came or went: an old client's packets would follow the old one (R32)."""
+    """UDP rules that came or went: an old client's packets would follow the old one."""
     changed = set(before.publications) ^ set(after.publications)
     return tuple(
-        conntrack.Flow(port=publication.host_port, targets=(publication.ipv4, publication.ipv6))
+        conntrack.Flow(port=publication.port.host_port, targets=(publication.address,))
         for publication in changed
-        if publication.protocol == "udp"
+        if publication.port.protocol == "udp"
     )
 
 

@@ -17,7 +17,6 @@ _PROC = Path("/proc")
 # This task's own: /proc/net would be that of the thread group's leader.
 _NET = _PROC / "thread-self" / "net"
 _LISTEN = 0x0A
-_COMMAND_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Holder:
     command: str
 
     def __str__(self) -> str:
-        return f"process {self.pid} (`{self.command}`)"
+        return f"{self.command} (pid {self.pid})"
 
 
 def find_holder(protocol: str, address: str, port: int) -> Holder | None:
@@ -94,6 +93,6 @@ def _descriptors(process: Path) -> Iterator[str]:
 
 
 def _command(process: Path) -> str:
-    words = _read(process / "cmdline").replace("\0", " ").strip() or _read(process / "comm").strip()
-    shown = "".join(letter if letter.isprintable() else "?" for letter in words)
-    return shown if len(shown) <= _COMMAND_SHOWN else shown[: _COMMAND_SHOWN - 3] + "..."
+    """The program's name; control characters of a hostile one do not reach a terminal (V46)."""
+    name = _read(process / "comm").strip()
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

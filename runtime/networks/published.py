@@ -10,109 +10,57 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
 
 from runtime.errors import PortTaken, RuntimeFault, describe_errno
 from runtime.linux import faults
 from runtime.networks import port_holders
-from runtime.networks.endpoint import EndpointPlan
-from runtime.values import PortBinding, PublishedPort
+from runtime.values import EndpointState, PortBinding, PublishedPort
 
-Address = IPv4Address | IPv6Address
 Owner = Callable[[PublishedPort], str]
-"""The container of ours that publishes this port (`shop-web-1`), or nothing."""
+"""The container of ours that holds the port (`container shop-web-1`), or nothing."""
 
-HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 ANY_IPV4 = "0.0.0.0"
 ANY_IPV6 = "::"
 _BACKLOG = 4096
 _EPHEMERAL_ATTEMPTS = 16
-_ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+_FAMILY_OFF = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """A port of the host and where it leads: a rule for the kernel, a target for the forwarder."""
+class Publication(NamedTuple):
+    """A port of the host and the address of the container behind it, of either family."""
 
-    protocol: str
-    host_ip: str
-    """`0.0.0.0`, `::` or an address."""
-    host_port: int
-    container_port: int
-    bridge: str
-    ipv4: str = ""
-    ipv6: str = ""
+    port: PublishedPort
+    address: str
 
 
-@dataclass(slots=True)
-class Reservation:
-    """Held ports of one container. The sockets are its content; close it to give them back."""
+class Reservation(NamedTuple):
+    """A port that is ours as long as the socket is open: listening (TCP) or bound (UDP)."""
 
-    ports: tuple[PublishedPort, ...] = ()
-    sockets: dict[str, socket.socket] = field(default_factory=dict)
-    """By `socket_name`."""
-
-    def close(self) -> None:
-        for handle in self.sockets.values():
-            handle.close()
-
-    def detach(self) -> dict[str, int]:
-        """The descriptors by name, now the caller's to close."""
-        return {name: handle.detach() for name, handle in self.sockets.items()}
-
-
-# --- names of sockets
-
-
-def socket_name(port: PublishedPort) -> str:
-    """`port/tcp/0.0.0.0/8080/80`: host address, host port, container port."""
-    return f"port/{port.protocol}/{port.host_ip}/{port.host_port}/{port.container_port}"
-
-
-def parse_socket_name(name: str) -> PublishedPort | None:
-    """None for a descriptor that is something else."""
-    words = name.split("/")
-    if len(words) != 5 or words[0] != "port":
-        return None
-    _port, protocol, host_ip, host_port, container_port = words
-    return PublishedPort(
-        protocol=protocol,
-        host_ip=host_ip,
-        host_port=int(host_port),
-        container_port=int(container_port),
-    )
+    port: PublishedPort
+    socket: socket.socket
 
 
 # --- what the ports lead to
 
 
-def plan_publications(
-    ports: Iterable[PublishedPort], plans: Sequence[EndpointPlan]
+def publications_of(
+    endpoints: Sequence[EndpointState], ports: Iterable[PublishedPort]
 ) -> tuple[Publication, ...]:
-    """Where each port leads: to the endpoint with the default route. Pure.
+    """Each port with the container's address behind it. Pure.
 
-    A container that is only on internal networks publishes nothing, as with Docker.
+    It leads to the endpoint with the default route, in the port's own family where the container
+    has that. A container that is only on internal networks publishes nothing, as with Docker.
     """
-    ipv4 = next((plan for plan in plans if plan.routes_ipv4), None)
-    ipv6 = next((plan for plan in plans if plan.routes_ipv6), None)
-    carrier = ipv4 or ipv6
-    if carrier is None:
-        return ()
+    ipv4 = next((one.ipv4_address for one in endpoints if one.gateway), "")
+    ipv6 = next((one.ipv6_address for one in endpoints if one.gateway_ipv6), "")
     return tuple(
-        Publication(
-            protocol=port.protocol,
-            host_ip=port.host_ip,
-            host_port=port.host_port,
-            container_port=port.container_port,
-            bridge=carrier.bridge,
-            ipv4=ipv4.lease.ipv4 if ipv4 else "",
-            ipv6=ipv6.lease.ipv6 if ipv6 else "",
-        )
+        Publication(port, address)
         for port in ports
+        if (address := (ipv6 or ipv4) if ":" in port.host_ip else (ipv4 or ipv6))
     )
 
 
@@ -121,172 +69,173 @@ def plan_publications(
 
 def reserve_ports(
     bindings: Iterable[PortBinding], *, default_host_ip: str = "", owner: Owner | None = None
-) -> Reservation:
+) -> list[Reservation]:
     """Hold a socket for each binding: all of them, or none.
 
-    Without a host address IPv4 and IPv6 are held under the same number. Hold the address lock, so
-    that a range is not searched by two at once. Raises PortTaken, naming the holder.
+    Without a host address IPv4 and IPv6 are held under the same number. `owner` names a holder
+    among our own containers, whose sockets are in a supervisor's hands. Raises PortTaken with the
+    holder, RuntimeFault.
     """
-    reservation = Reservation()
+    reserved: list[Reservation] = []
     try:
         for binding in bindings:
-            _reserve(reservation, binding, default_host_ip, owner)
+            reserved += _reserve(binding, default_host_ip, owner)
     except BaseException:
-        reservation.close()
+        _close(reserved)
         raise
-    reservation.ports = tuple(
-        port for name in reservation.sockets if (port := parse_socket_name(name)) is not None
-    )
-    return reservation
+    return reserved
 
 
 def check_ports(
     bindings: Iterable[PortBinding], *, default_host_ip: str = "", owner: Owner | None = None
 ) -> None:
-    """Could they be held now? Raises PortTaken; holds nothing afterwards."""
-    reserve_ports(bindings, default_host_ip=default_host_ip, owner=owner).close()
+    """Whether they could be reserved now. Raises PortTaken; holds nothing afterwards."""
+    _close(reserve_ports(bindings, default_host_ip=default_host_ip, owner=owner))
 
 
-def _reserve(
-    reservation: Reservation, binding: PortBinding, default_host_ip: str, owner: Owner | None
-) -> None:
-    if binding.protocol not in _KINDS:
-        raise RuntimeFault(
-            f"{binding.origin or binding.container_port}: protocol `{binding.protocol}`"
-            " cannot be published",
-            code="E640",
-            hint="tcp and udp can",
-        )
-    addresses = _addresses(binding.host_ip or default_host_ip)
-    refusal: OSError | None = None
-    for number in _candidates(binding):
-        try:
-            sockets = _bind_all(binding, addresses, number)
-        except OSError as error:
-            refusal = error
-            continue
-        reservation.sockets.update(sockets)
-        return
-    raise _taken(binding, addresses, refusal, owner)
-
-
-def _addresses(host_ip: str) -> tuple[str, ...]:
+def addresses_of(binding: PortBinding, default_host_ip: str = "") -> tuple[str, ...]:
+    """Where on the host it listens: on every address of both families unless one is named. Pure."""
+    host_ip = binding.host_ip or default_host_ip
     return (str(ip_address(host_ip.strip("[]"))),) if host_ip else (ANY_IPV4, ANY_IPV6)
 
 
-def _candidates(binding: PortBinding) -> Iterable[int]:
+def candidates_of(binding: PortBinding) -> Sequence[int]:
+    """The host ports to try, in order; 0 lets the kernel choose. Pure."""
     if binding.host_port == 0:
-        # Picked by the kernel for IPv4, and then perhaps taken for IPv6: so several times.
+        # The kernel chooses for IPv4, and the number may be taken for IPv6: so several times.
         return [0] * _EPHEMERAL_ATTEMPTS
     return range(binding.host_port, max(binding.host_port, binding.host_port_end) + 1)
 
 
-def _bind_all(
-    binding: PortBinding, addresses: Sequence[str], number: int
-) -> Mapping[str, socket.socket]:
-    """One socket per address under one number. Raises OSError, and holds none then."""
-    sockets: dict[str, socket.socket] = {}
-    with ExitStack() as undo:
-        for address in addresses:
-            try:
-                handle = _bind(binding.protocol, address, number)
-            except OSError as error:
-                # A host without IPv6 publishes on IPv4 alone.
-                if sockets and address == ANY_IPV6 and error.errno in _ABSENT:
-                    continue
-                raise
-            undo.callback(handle.close)
-            number = handle.getsockname()[1]
-            sockets[_name_for(binding, address, number)] = handle
-        undo.pop_all()
-    return sockets
-
-
-def _name_for(binding: PortBinding, address: str, number: int) -> str:
-    return socket_name(
-        PublishedPort(
-            protocol=binding.protocol,
-            host_ip=address,
-            host_port=number,
-            container_port=binding.container_port,
+def _reserve(binding: PortBinding, default_host_ip: str, owner: Owner | None) -> list[Reservation]:
+    if binding.protocol not in _KINDS:
+        raise RuntimeFault(
+            f"port {binding.container_port}: protocol `{binding.protocol}` cannot be published",
+            code="E643",
+            hint="tcp and udp can",
         )
-    )
+    addresses = addresses_of(binding, default_host_ip)
+    candidates = candidates_of(binding)
+    for number in candidates[:-1]:
+        try:
+            return _reserve_number(binding, addresses, number)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise _refused(binding, addresses, number, error, owner) from error
+    try:
+        return _reserve_number(binding, addresses, candidates[-1])
+    except OSError as error:
+        raise _refused(binding, addresses, candidates[-1], error, owner) from error
 
 
-def _bind(protocol: str, address: str, number: int) -> socket.socket:
+def _reserve_number(
+    binding: PortBinding, addresses: Sequence[str], number: int
+) -> list[Reservation]:
+    """One socket per address, all under one number. Raises OSError, and holds none then."""
+    reserved: list[Reservation] = []
+    try:
+        for address in addresses:
+            opened = _listen(binding.protocol, address, number)
+            number = opened.getsockname()[1]
+            port = PublishedPort(
+                container_port=binding.container_port,
+                protocol=binding.protocol,
+                host_ip=address,
+                host_port=number,
+            )
+            reserved.append(Reservation(port, opened))
+    except OSError as error:
+        # A host without IPv6 publishes on IPv4 alone.
+        if reserved and error.errno in _FAMILY_OFF:
+            return reserved
+        _close(reserved)
+        raise
+    return reserved
+
+
+def _listen(protocol: str, address: str, number: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    handle = socket.socket(family, _KINDS[protocol] | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    opened = socket.socket(family, _KINDS[protocol] | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         if family == socket.AF_INET6:
-            handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if protocol == "tcp":
-            # Connections of the last run in TIME_WAIT do not hold the port; a listener still does.
-            handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # R32: a connection of the last run in TIME_WAIT is no holder; a listener still is.
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with faults.point("bind port"):
-            handle.bind((address, number))
+            opened.bind((address, number))
         if protocol == "tcp":
             with faults.point("listen port"):
-                handle.listen(_BACKLOG)
+                opened.listen(_BACKLOG)
     except BaseException:
-        handle.close()
+        opened.close()
         raise
-    return handle
+    return opened
+
+
+def _close(reserved: Iterable[Reservation]) -> None:
+    for one in reserved:
+        one.socket.close()
 
 
 # --- the error about a taken one
 
 
-def _taken(
-    binding: PortBinding, addresses: Sequence[str], error: OSError | None, owner: Owner | None
+def _refused(
+    binding: PortBinding,
+    addresses: Sequence[str],
+    number: int,
+    error: OSError,
+    owner: Owner | None,
 ) -> RuntimeFault:
-    where = f"{binding.origin}: " if binding.origin else ""
-    span = str(binding.host_port)
+    address = addresses[0]
     if binding.host_port_end > binding.host_port:
         span = f"{binding.host_port}-{binding.host_port_end}"
-    shown = addresses[0] if ":" not in addresses[0] else f"[{addresses[0]}]"
-    tried = f"bind {shown}:{span}/{binding.protocol}"
-    answered = describe_errno(error) if error else ""
-    if error is None or error.errno != errno.EADDRINUSE:
+    else:
+        span = str(number)
+    where = f"{f'[{address}]' if ':' in address else address}:{span}/{binding.protocol}"
+    at = f" (asked for at {binding.origin})" if binding.origin else ""
+    if error.errno != errno.EADDRINUSE:
         return RuntimeFault(
-            f"{where}cannot publish port {shown}:{span}/{binding.protocol}",
+            f"cannot listen on {where}{at}",
             code="E641",
-            tried=tried,
-            answered=answered,
+            tried=f"listen on {where}",
+            answered=describe_errno(error),
             hint=_hint(error),
         )
-    holder = _describe_holder(binding, addresses, owner)
     return PortTaken(
-        f"{where}port {shown}:{span}/{binding.protocol} is already in use{holder}",
+        f"port {where} is already in use{at}",
         code="E642",
-        tried=tried,
-        answered=answered,
-        hint="stop what holds it, or publish another port",
+        tried=f"listen on {where}",
+        answered=_describe_holder(binding, addresses, number, owner) or describe_errno(error),
+        hint="end what holds it, or publish another host port",
     )
 
 
-def _hint(error: OSError | None) -> str:
-    if error is not None and error.errno == errno.EADDRNOTAVAIL:
+def _hint(error: OSError) -> str:
+    if error.errno == errno.EADDRNOTAVAIL:
         return "no interface of this host has that address; see `ip address`"
     return ""
 
 
-def _describe_holder(binding: PortBinding, addresses: Sequence[str], owner: Owner | None) -> str:
+def _describe_holder(
+    binding: PortBinding, addresses: Sequence[str], number: int, owner: Owner | None
+) -> str:
     for address in addresses:
         port = PublishedPort(
+            container_port=binding.container_port,
             protocol=binding.protocol,
             host_ip=address,
-            host_port=binding.host_port,
-            container_port=binding.container_port,
+            host_port=number,
         )
         if owner is not None and (container := owner(port)):
-            return f" by container {container}"
-        holder = port_holders.find_holder(binding.protocol, address, binding.host_port)
-        if holder is not None:
-            return f" by {holder}"
+            return f"held by {container}"
+        if (holder := port_holders.find_holder(binding.protocol, address, number)) is not None:
+            return f"held by {holder}"
     return ""
 
 
-def clashes(one: PublishedPort, other: PublishedPort) -> bool:
+def clash(one: PublishedPort, other: PublishedPort) -> bool:
     """Whether two published ports exclude each other on a host. Pure, for `Owner` functions."""
     if (one.protocol, one.host_port) != (other.protocol, other.host_port):
         return False
@@ -295,10 +244,3 @@ def clashes(one: PublishedPort, other: PublishedPort) -> bool:
     return one.host_ip == other.host_ip or any(
         ip_address(port.host_ip).is_unspecified for port in (one, other)
     )
-
-
-def iterate_published(names: Iterable[str]) -> Iterator[PublishedPort]:
-    """The published ports among the names of held descriptors."""
-    for name in names:
-        if (port := parse_socket_name(name)) is not None:
-            yield port
