@@ -1,83 +1,179 @@
-"""Images as the engine sees them: find one, use it as a root, list, remove.
+"""Images as the engine sees them: find one, use it as a root, have it here, list, remove.
 
-`host` and `dir:PATH` need no store; everything else is looked up there. A reference is what stands
-after `image:` in a Compose file, or an image id.
+A reference is what stands after `image:` in a Compose file, or an image id. `host` and `dir:PATH`
+need no store; a process that uses nothing else imports none of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import host
 from runtime.linux import files
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths
-from runtime.values import ImageConfig, ImageRecord
+from runtime.values import ImageConfig, ImageRecord, Progress
+
+if TYPE_CHECKING:
+    from runtime.images.rows import ImageRow
+    from runtime.images.store import Store
+    from runtime.state.database import Database
 
 DIRECTORY = "dir:"
+
+OnProgress = Callable[[Progress], None]
+
+
+def is_built_in(reference: str) -> bool:
+    """Whether the image is no row of the store: `host`, `dir:PATH`."""
+    return reference == host.REFERENCE or reference.startswith(DIRECTORY)
 
 
 class Images:
     """The images of one root. Cheap to make; not shared between threads."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, database: Database | None = None) -> None:
         self._paths = paths
-        self._host = host.HostImage(paths)
+        self._database = database
+        self._store: Store | None = None
 
     def prepare_host(self) -> None:
-        """Read the machine for `image: host` now, beside other work; the next containers find it
-        done.
-        """
-        self._host.prepare()
+        """Read the machine for `image: host` now, beside other work; then the next containers find
+        it done."""
+        host.host_image(self._paths).prepare()
 
     def find(self, reference: str) -> ImageRecord | None:
-        """The image of that name or id, or None. Raises RuntimeFault for a `dir:` that is none."""
-        if reference == host.REFERENCE:
-            return _built_in(host.host_config())
-        if reference.startswith(DIRECTORY):
-            return _built_in(_directory_config(reference))
-        return None
+        """The image of that name or id, or None. Raises RuntimeFault for a `dir:` that is none, or
+        a name that cannot be one."""
+        if is_built_in(reference):
+            return _built_in(reference)
+        image = self._find_row(reference)
+        return image_record(image, reference) if image else None
 
     def image_config(self, reference: str) -> ImageConfig:
         """What the image says about its containers. Raises NotFound."""
-        return self._get(reference).config
+        if (record := self.find(reference)) is None:
+            raise _unknown(reference)
+        return record.config
 
-    def root_filesystem(self, reference: str, container_folder: Path) -> RootFilesystem:
+    def root_filesystem(
+        self, reference: str, container_folder: Path, *, image_id: str = ""
+    ) -> RootFilesystem:
         """How a container's root is mounted; its upper and work folders are made. Repeatable.
-        Raises NotFound.
+
+        With `image_id` that image is taken, whatever the name means by now. Raises NotFound.
         """
         upper, work = container_folder / "upper", container_folder / "work"
         files.ensure_directory(work)
-        if reference == host.REFERENCE or reference == host.host_config().id:
-            return self._host.root_filesystem(upper, work)
-        lowers = self.layer_paths(reference)
-        files.ensure_directory(upper, mode=0o755)
+        if reference == host.REFERENCE:
+            return host.host_image(self._paths).root_filesystem(upper, work)
+        lowers = self.layer_paths(reference, image_id=image_id)
+        _make_upper(upper, lowers)
         return RootFilesystem(
             lowers=tuple(str(path) for path in lowers), upper=str(upper), work=str(work)
         )
 
-    def layer_paths(self, reference: str) -> tuple[Path, ...]:
+    def layer_paths(self, reference: str, *, image_id: str = "") -> tuple[Path, ...]:
         """The image's folders, topmost first, for what is read without mounting. Raises NotFound.
 
-        Empty for `host`: nothing of the machine may end up in a volume.
+        Those of `host` are `/`: of it only owner and mode of a folder may be taken.
         """
         if reference == host.REFERENCE:
-            return ()
+            return (Path("/"),)
         if reference.startswith(DIRECTORY):
             return (_directory(reference),)
-        raise _unknown(reference)
+        image = self._find_row(image_id or reference)
+        if image is None:
+            raise _unknown(reference)
+        return self.store.layer_paths(image)
 
     def list(self) -> tuple[ImageRecord, ...]:
-        """Every image of the store, one record for each of its names."""
-        return ()
+        """Every image of the store, newest first, one record for each of its names."""
+        if not self._has_store():
+            return ()
+        return tuple(
+            image_record(image, name) for image in self.store.rows.all() for name in _names(image)
+        )
 
-    def _get(self, reference: str) -> ImageRecord:
-        if (record := self.find(reference)) is None:
-            raise _unknown(reference)
-        return record
+    @property
+    def store(self) -> Store:
+        """The store itself, for what is done to images. Makes the database when there is none."""
+        if self._store is None:
+            from runtime.images.store import Store
+            from runtime.state.database import Database
+
+            self._store = Store(self._paths, self._database or Database.open(self._paths))
+        return self._store
+
+    def _find_row(self, reference: str) -> ImageRow | None:
+        if not self._has_store():
+            from runtime.images.reference import parse_reference
+
+            if not reference.startswith("sha256:"):
+                parse_reference(reference)
+            return None
+        return self.store.find(reference)
+
+    def _has_store(self) -> bool:
+        """Asking makes nothing."""
+        return (
+            self._database is not None or self._store is not None or self._paths.database.exists()
+        )
+
+
+async def ensure(
+    paths: Paths,
+    reference: str,
+    *,
+    policy: str = "missing",
+    platform: str = "",
+    on_progress: OnProgress | None = None,
+) -> ImageRecord:
+    """Have an image here, by pull policy. Raises NotFound when it is nowhere."""
+    images = Images(paths)
+    if (found := images.find(reference)) is not None:
+        return found
+    raise _unknown(reference)
+
+
+def remove(paths: Paths, reference: str, *, force: bool = False) -> tuple[str, ...]:
+    """Remove a name, or an image by its id; returns the lines of `docker rmi`. NotFound, InUse."""
+    if is_built_in(reference):
+        raise RuntimeFault(f"image {reference} is built in and cannot be removed", code="E505")
+    return tuple(Images(paths).store.remove(reference, force=force))
+
+
+def image_record(image: ImageRow, reference: str) -> ImageRecord:
+    """The record of an image under one of its names; any name when it was found by its id."""
+    from runtime.images.reference import BadReference, parse_reference
+
+    try:
+        asked = parse_reference(reference).with_tag if reference else None
+    except BadReference:
+        asked = None
+    names = [parse_reference(name) for name in image.tags]
+    name = next((name for name in names if asked and str(name) == str(asked)), None)
+    if name is None and not (asked and asked.digest) and names:
+        name = names[0]
+    known = dict(image.digests)
+    repository = name.repository if name else asked.repository if asked else ""
+    return ImageRecord(
+        id=image.id,
+        name=name.familiar if name else "",
+        digest=known.get(repository, ""),
+        size=image.size,
+        created_at=image.created_at,
+        config=image.config,
+    )
+
+
+def _names(image: ImageRow) -> tuple[str, ...]:
+    return tuple(image.tags) or ("",)
 
 
 def _unknown(reference: str) -> NotFound:
@@ -88,7 +184,19 @@ def _unknown(reference: str) -> NotFound:
     )
 
 
-def _built_in(config: ImageConfig) -> ImageRecord:
+def _make_upper(upper: Path, lowers: tuple[Path, ...]) -> None:
+    """The upper's own attributes are those of the container's `/`."""
+    if upper.is_dir():
+        return
+    root = lowers[-1].stat() if lowers else None
+    files.ensure_directory(upper, mode=(root.st_mode & 0o7777) if root else 0o755)
+    if root and (root.st_uid or root.st_gid):
+        os.chown(upper, root.st_uid, root.st_gid)
+
+
+def _built_in(reference: str) -> ImageRecord:
+    is_host = reference == host.REFERENCE
+    config = host.host_config() if is_host else _directory_config(reference)
     return ImageRecord(id=config.id, name=config.reference, digest=config.id, config=config)
 
 

@@ -10,9 +10,9 @@ file system (on the same one the kernel answers ELOOP), or a copy into each uppe
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -82,12 +82,12 @@ def host_config() -> ImageConfig:
 
 def machine_architecture() -> tuple[str, str]:
     """(architecture, variant) of this machine in the words of image configs."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return ARCHITECTURES.get(machine, (machine, ""))
 
 
 class HostImage:
-    """`/` as an image. Keep one per process: what it read serves several containers."""
+    """`/` as an image."""
 
     def __init__(
         self, paths: Paths, *, top: Path = Path("/"), mounts: Sequence[MountPoint] | None = None
@@ -145,6 +145,12 @@ class HostImage:
         for name in MADE_ANEW:
             if (template / name).is_dir():
                 yield entry_like(template, name, "folder", target=f"/{place}/{name}")
+
+
+@functools.cache
+def host_image(paths: Paths) -> HostImage:
+    """The one of this process: what it read of the machine serves all containers of an `up`."""
+    return HostImage(paths)
 
 
 def _is_prepared(upper: Path) -> bool:

@@ -2,13 +2,7 @@
 -- A row is a fact: it is written after its files are complete and on the disk (R29).
 
 -- A blob as it was received: manifest, config or layer; lies in images/blobs/sha256/HEX.
-CREATE TABLE image_blob (
-    digest   TEXT PRIMARY KEY,
-    size     INTEGER NOT NULL,
-    added_at REAL NOT NULL
-);
-
--- Where a blob is known to be, so that a push to the same registry can mount it instead of sending it.
+-- `registry` and `repository` say where it is known to be, so that a push can mount it there.
 CREATE TABLE image_blob_place (
     digest     TEXT NOT NULL,
     registry   TEXT NOT NULL,
@@ -16,18 +10,20 @@ CREATE TABLE image_blob_place (
     PRIMARY KEY (digest, registry, repository)
 );
 
--- A layer unpacked into images/layers/FOLDER. `folder` is the diff ID's hex, or the chain ID's where unpacking it
--- depended on the layers below (a folder that the archive leaves out).
+-- A layer unpacked into images/layers/FOLDER. `chain_id` is empty where any layers may lie below; it stands where
+-- unpacking depended on them (a folder on the way that the archive leaves out).
 CREATE TABLE image_layer (
     folder   TEXT PRIMARY KEY,
     diff_id  TEXT NOT NULL,
+    chain_id TEXT NOT NULL DEFAULT '',
     size     INTEGER NOT NULL,
     entries  INTEGER NOT NULL,
-    added_at REAL NOT NULL
+    added_at REAL NOT NULL,
+    UNIQUE (diff_id, chain_id)
 );
-CREATE INDEX image_layer_of_diff ON image_layer (diff_id);
 
--- An image for one platform. `id` is the digest of its config; `layers` the folders, lowest first.
+-- An image for one platform. `id` is the digest of its config, `config` its ImageConfig as JSON, `layers` the
+-- folders, lowest first, `blobs` the digests of everything that it is saved and pushed from.
 CREATE TABLE image (
     id              TEXT PRIMARY KEY,
     manifest_digest TEXT NOT NULL,
@@ -47,7 +43,7 @@ CREATE TABLE image_tag (
 );
 CREATE INDEX image_tag_of_image ON image_tag (image_id);
 
--- The digest under which a repository knows the image: of its index, or of its manifest.
+-- The digest under which a repository knows the image: that of its index, or of its manifest.
 CREATE TABLE image_digest (
     repository TEXT NOT NULL,
     digest     TEXT NOT NULL,
