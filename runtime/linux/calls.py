@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
+from typing import NoReturn
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,21 +31,10 @@ KEYCTL_NUMBERS = {
 }
 
 
-def raise_errno(what: str) -> None:
-    """Raise the OSError of the ctypes call just made; `what` stands as its file name."""
+def raise_errno(what: str) -> NoReturn:
+    """The OSError of the ctypes call just made; `what` stands as its file name."""
     number = ctypes.get_errno()
     raise OSError(number, os.strerror(number), what)
-
-
-def _checked(name: str, function: Callable[..., int]) -> Callable[..., int]:
-    def call(*arguments: object) -> int:
-        result = function(*arguments)
-        if result == -1:
-            raise_errno(name)
-        return result
-
-    call.__name__ = name
-    return call
 
 
 def _direct(name: str, number: int, *types: type) -> Callable[..., int]:
@@ -54,17 +44,27 @@ def _direct(name: str, number: int, *types: type) -> Callable[..., int]:
     function.restype = ctypes.c_long
     function.argtypes = (_NUMBER, *types)
 
-    def by_number(*arguments: object) -> int:
-        return int(function(number, *arguments))
+    def call(*arguments: object) -> int:
+        result: int = function(number, *arguments)
+        if result == -1:
+            raise_errno(name)
+        return result
 
-    return _checked(name, by_number)
+    return call
 
 
 def _library(name: str, *types: type) -> Callable[..., int]:
     function = _libc[name]
     function.restype = ctypes.c_int
     function.argtypes = types
-    return _checked(name, function)
+
+    def call(*arguments: object) -> int:
+        result: int = function(*arguments)
+        if result == -1:
+            raise_errno(name)
+        return result
+
+    return call
 
 
 mount = _library("mount", _TEXT, _TEXT, _TEXT, _WORD, _TEXT)
@@ -76,6 +76,8 @@ prctl = _library("prctl", ctypes.c_int, _WORD, _WORD, _WORD, _WORD)
 capget = _library("capget", _POINTER, _POINTER)
 capset = _library("capset", _POINTER, _POINTER)
 fstatfs = _library("fstatfs", ctypes.c_int, _POINTER)
+syncfs = _library("syncfs", ctypes.c_int)
+sigprocmask = _library("sigprocmask", ctypes.c_int, _POINTER, _POINTER)
 sethostname = _library("sethostname", _TEXT, ctypes.c_size_t)
 setdomainname = _library("setdomainname", _TEXT, ctypes.c_size_t)
 
@@ -87,6 +89,13 @@ fsmount = _direct("fsmount", 432, _INT, _WORD, _WORD)
 close_range = _direct("close_range", 436, _WORD, _WORD, _WORD)
 openat2 = _direct("openat2", 437, _INT, _TEXT, _POINTER, ctypes.c_size_t)
 mount_setattr = _direct("mount_setattr", 442, _INT, _TEXT, _WORD, _POINTER, ctypes.c_size_t)
+
+
+signal = _libc["signal"]
+"""Set a disposition: -1 for a signal that has none. Far cheaper than signal.signal, which makes an
+enumeration member of each argument."""
+signal.restype = ctypes.c_long
+signal.argtypes = (ctypes.c_int, ctypes.c_long)
 
 
 def _declare_keyctl() -> Callable[..., int]:

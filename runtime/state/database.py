@@ -134,6 +134,10 @@ class Database:
             if durable:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
 
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """A query of a neighbour's tables: images have theirs in this database."""
+        return self._ask(query, *values)
+
     def _ask(self, query: str, *values: Any) -> list[Any]:
         try:
             return self._connection.execute(query, values).fetchall()
