@@ -101,7 +101,9 @@ class LaunchDesk:
             container_id=record.id,
             generation=generation,
             spec=result.spec,
-            root=Images(self._paths).root_filesystem(options.image, folder),
+            root=Images(self._paths).root_filesystem(
+                options.image, folder, image_id=record.image_id
+            ),
             cgroup=plan,
             seccomp_program=seccomp_program(result),
             joined_namespaces=result.joined_namespaces,

@@ -204,7 +204,7 @@ def _make_files(database: Database, paths: Paths, record: ContainerRecord) -> No
     for mount in record.options.mounts:
         if mount.type == "bind":
             binds.ensure_source(mount)
-    Images(paths).root_filesystem(record.options.image, folder)
+    Images(paths).root_filesystem(record.options.image, folder, image_id=record.image_id)
     injected_files.write(record.options.files, folder / "files")
     _fill_volumes(database, paths, record)
 
@@ -224,5 +224,5 @@ def _fill_volumes(database: Database, paths: Paths, record: ContainerRecord) -> 
                 hint=f"create it with `pycompose volume create {mount.source}`",
             )
         if named.is_empty(volume):
-            layers = Images(paths).layer_paths(record.options.image)
+            layers = Images(paths).layer_paths(record.options.image, image_id=record.image_id)
             named.copy_up(volume, layers, mount.target, owner_only=record.options.image == "host")
