@@ -55,6 +55,7 @@ class Attribute:
         "check",
         "compared",
         "default",
+        "entry",
         "identity",
         "implied",
         "many",
@@ -69,6 +70,7 @@ class Attribute:
     name: str
     annotation: str
     many: str
+    entry: Attribute | None
     default: Any
     of: type | None
     canonical: Canonical | None
@@ -82,6 +84,7 @@ class Attribute:
     compared: bool
 
     def __init__(self, **facets: Any) -> None:
+        self.entry = None
         for facet, value in facets.items():
             setattr(self, facet, value)
 
@@ -95,8 +98,27 @@ class Attribute:
         elif annotation.startswith("Mapping["):
             self.many = "map"
 
+    def inside(self, key: str | int) -> Attribute | None:
+        """The declaration of what stands at a key of this attribute's value; None for free content."""
+        if self.of is None:
+            return None
+        if self.many == "one":
+            return table_of(self.of).get(str(key))
+        if self.entry is None:
+            self.entry = Attribute(default=None, of=self.of, check=self.check, **_NO_FACETS)
+            self.entry.declare(self.name, self.of.__name__)
+        return self.entry
+
     def __repr__(self) -> str:
         return f"{self.name}: {self.annotation}"
+
+
+_NO_FACETS: dict[str, Any] = {
+    **dict.fromkeys(("canonical", "merge", "identity")),
+    "implied": NOTHING,
+    "on_change": "recreate",
+    **dict.fromkeys(("text", "written", "compared"), True),
+}
 
 
 def attribute(
@@ -178,11 +200,11 @@ def _refuse_change(self: Any, name: str, *_value: Any) -> None:
     raise AttributeError(f"{self.__class__.__name__}.{name} cannot be changed: use replace()")
 
 
-def _equal(self: Any, other: Any) -> bool:
+def _equal(self: Any, other: object) -> bool:
     if other.__class__ is not self.__class__:
-        return NotImplemented
+        return False
     return not any(
-        bool(getattr(self, name) != getattr(other, name))
+        getattr(self, name) != getattr(other, name)
         for name, declared in self.__attributes__.items()
         if declared.compared
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from compose.errors import Path
-from compose.model.attribute import EMPTY, Extensions, attribute, attributes
+from compose.model.attribute import EMPTY, Attribute, Extensions, attribute, attributes
 from compose.model.files import Config, Secret, check_config, check_secret
 from compose.model.models import Model
 from compose.model.network import Network
@@ -37,6 +37,11 @@ class ComposeFile:
     )
     models: Mapping[str, Model] = attribute(default=EMPTY, of=Model)
     extensions: Extensions = attribute(default=EMPTY, written=False)
+
+
+ROOT: Attribute = attribute(of=ComposeFile)
+"""Where the walkers begin: the whole of a file."""
+ROOT.declare("", "ComposeFile")
 
 
 class Origins(Mapping[Path, Origin]):

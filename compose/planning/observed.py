@@ -35,6 +35,8 @@ class Observed:
     volumes: Mapping[str, VolumeRecord] = field(default_factory=dict)
     images: Mapping[str, ImageRecord] = field(default_factory=dict)
     file_digests: Mapping[str, str] = field(default_factory=dict)
+    missing_paths: frozenset[str] = frozenset()
+    """Files and folders of the host that the project names and that are not there."""
 
     def replicas(self, service: str) -> tuple[ContainerRecord, ...]:
         """The service's own containers by number: no one-offs, none that was not made by a

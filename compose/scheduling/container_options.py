@@ -17,6 +17,7 @@ from compose.model.service import Service
 from compose.planning import divergence, labels
 from compose.planning.from_labels import print_dependencies
 from compose.planning.images import image_of
+from compose.planning.support import LOG_DRIVERS
 from compose.scheduling import tmpfs
 from runtime.frozen import dataclass, field
 from runtime.values import (
@@ -138,10 +139,6 @@ class _Context:
         self.project = project
         self.service = service
         self.making = making
-
-    def origin(self, *path: str | int) -> str:
-        found = self.project.origins.nearest(("services", self.service.name, *path))
-        return str(found) if found is not None else ""
 
 
 # --- labels
@@ -320,7 +317,12 @@ def _links(service: Service) -> dict[str, str]:
 
 
 def _ports(context: _Context) -> tuple[PortBinding, ...]:
-    if context.service.network_mode == "host":
+    return published_ports(context.project, context.service)
+
+
+def published_ports(project: Project, service: Service) -> tuple[PortBinding, ...]:
+    """The ports that the service publishes; none where it has the host's own network."""
+    if service.network_mode == "host":
         return ()
     return tuple(
         PortBinding(
@@ -329,10 +331,15 @@ def _ports(context: _Context) -> tuple[PortBinding, ...]:
             host_ip=port.host_ip,
             host_port=_range(port.published)[0],
             host_port_end=_range(port.published)[1],
-            origin=context.origin("ports", index),
+            origin=_origin(project, service, index),
         )
-        for index, port in enumerate(context.service.ports)
+        for index, port in enumerate(service.ports)
     )
+
+
+def _origin(project: Project, service: Service, index: int) -> str:
+    found = project.origins.nearest(("services", service.name, "ports", index))
+    return str(found) if found is not None else ""
 
 
 def _range(published: str) -> tuple[int, int]:
@@ -461,7 +468,9 @@ def _logging(context: _Context) -> LogOptions:
     logging = context.service.logging
     if logging is None:
         return LogOptions()
-    return LogOptions(driver=logging.driver or "native", options=dict(logging.options))
+    # another driver is named by support.py before anything starts
+    driver = logging.driver if logging.driver in LOG_DRIVERS else ""
+    return LogOptions(driver=driver or "native", options=dict(logging.options))
 
 
 TRANSLATED: Mapping[str, Callable[[_Context], Any]] = {

@@ -15,7 +15,7 @@ from runtime.init import child as children
 from runtime.init import console, privileges
 from runtime.init import namespaces as places
 from runtime.init.child import ExecChild, Step, receive_one
-from runtime.init.launch import Birth, Streams, fork, settle
+from runtime.init.launch import Birth, Streams, fork, settle, warm_up
 from runtime.init.sequence import LAST_STEPS, forget_the_host
 from runtime.linux import namespaces, processes
 from runtime.messages import ExecRequest, Ready, Run, send
@@ -25,6 +25,7 @@ _JOINED = ("mount", "uts", "ipc", "network", "cgroup")
 
 def fork_exec(request: ExecRequest, stdio: Streams | None) -> Birth:
     """Fork the process. Raises NotFound when the container's init is gone, OSError."""
+    warm_up()
     container = os.pidfd_open(request.pid)
     try:
         _check_identity(request)

@@ -8,20 +8,21 @@ P13.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
-import signal
 import socket
 from collections.abc import Callable, Collection
 from typing import NamedTuple, NoReturn
 
+from runtime import messages
 from runtime.errors import RuntimeFault, system_call
 from runtime.init import child as children
 from runtime.init import sequence
 from runtime.init.child import NEVER_RAN, InitChild, Step
-from runtime.linux import faults, namespaces, processes, rlimits
+from runtime.linux import faults, namespaces, nftables, processes, rlimits
 from runtime.linux.rlimits import Limit
-from runtime.messages import LaunchRequest
+from runtime.messages import Configure, LaunchRequest, Ready, Run
 
 Streams = tuple[int, int, int]
 """stdin, stdout and stderr of a child; None in their place: it opens its terminal itself."""
@@ -42,6 +43,7 @@ class Birth(NamedTuple):
 
 def fork_init(request: LaunchRequest, stdio: Streams | None) -> Birth:
     """Fork a container's init. Raises OSError, RuntimeFault."""
+    warm_up()
     joined = _open_joined(request)
     try:
         birth = fork(
@@ -153,11 +155,24 @@ def fork(
         own.close()
         raise
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        processes.set_signal_mask(mask)
         theirs.close()
         if unified is not None:
             os.close(unified)
     return Birth(born.pid, born.pidfd, processes.start_time(born.pid), own)
+
+
+@functools.cache
+def warm_up() -> None:
+    """Do once what each child would do anew: codecs and constructors are made at their first use,
+    and what a child makes is lost with it. Saves a millisecond a container."""
+    for message in (
+        Configure(container_id="", route_batches=(b"",), network_sysctls={"": ""}),
+        Ready(descriptors=("",)),
+        Run(),
+    ):
+        messages.Frames().feed(messages.pack(message))
+    nftables.dns_redirect_batch(1, 1)
 
 
 def _never_return(become: Callable[[socket.socket], None], channel: socket.socket) -> NoReturn:

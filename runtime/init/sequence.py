@@ -8,7 +8,6 @@ steps.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from runtime.init import console, devices, namespaces, network, privileges, program, rootfs
@@ -50,7 +49,7 @@ def seal_descriptors(child: Child) -> None:
 def restore_signals(child: Child) -> None:
     """L55: an ignored or blocked signal would stay so in the user's program."""
     processes.reset_signals()
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    processes.set_signal_mask(processes.NO_SIGNAL)
 
 
 def execute(child: Child) -> None:

@@ -7,9 +7,8 @@ sockets are closed before it is told, and a start is recorded before the program
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import os
-import resource
 import select
 import signal
 import socket
@@ -27,7 +26,7 @@ from runtime.keeper.link import Link
 from runtime.keeper.loop import Loop
 from runtime.keeper.rescue import Rescue
 from runtime.keeper.supervision import Supervision
-from runtime.linux import faults, files
+from runtime.linux import faults, files, processes, rlimits
 from runtime.messages import (
     Configure,
     Done,
@@ -53,9 +52,7 @@ from runtime.messages import (
 )
 from runtime.paths import ProjectPaths
 
-PR_SET_CHILD_SUBREAPER = 36
-DESCRIPTORS_WANTED = 65536
-OOM_SCORE = "-900"
+OOM_SCORE = -900
 """R17: the kernel looks for its victim elsewhere."""
 
 
@@ -82,12 +79,15 @@ class Keeper:
         self._executions: dict[int, Execution] = {}
         self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._link: Link | None = None
+        self._children_oom_score: int | None = None
 
     def run(self) -> None:
         """Until EndIfIdle is granted."""
-        _become_subreaper()
-        _raise_descriptor_limit()
-        _avoid_the_oom_killer()
+        # L64: what a container's process leaves behind falls to us and is reaped
+        processes.become_subreaper()
+        # R16: five descriptors a container and more; the init gets the old limit back
+        rlimits.raise_open_files()
+        self._children_oom_score = _avoid_the_oom_killer()
         self._watch_signals()
         self._connect()
         self._loop.run()
@@ -161,6 +161,7 @@ class Keeper:
             self._refuse(request, asker, str(error), answered=getattr(error, "answered", ""))
             return
         pipes.close_its()
+        self._restore_oom_score(birth.pid, request.spec.get("process", {}))
         self._descriptors.release(request.container_id)
         self._descriptors.hold(request.container_id, tuple(pipes.ours), tuple(pipes.ours.values()))
         self._adopt(request, asker, birth)
@@ -169,6 +170,13 @@ class Keeper:
         )
         asker.link.send(forked, asker.request_id, [birth.pidfd])
         os.close(birth.pidfd)
+
+    def _restore_oom_score(self, pid: int, process: Mapping[str, Any]) -> None:
+        """What is forked here must not share the keeper's protection."""
+        score = self._children_oom_score
+        if score is not None and "oomScoreAdj" not in process:
+            with contextlib.suppress(OSError):
+                processes.write_oom_score_adjustment(pid, score)
 
     def _refuse(
         self, request: LaunchRequest, asker: Asker, message: str, *, answered: str = ""
@@ -244,6 +252,7 @@ class Keeper:
             return
         finally:
             _close(handed)
+        self._restore_oom_score(birth.pid, request.process)
         self._adopt_execution(request, asker, birth)
 
     def _adopt_execution(self, request: ExecRequest, asker: Asker, birth: Any) -> None:
@@ -514,27 +523,16 @@ def _births() -> Births:
     return inits.Inits()
 
 
-def _become_subreaper() -> None:
-    """L64: what a container's process leaves behind falls to us and is reaped."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def _raise_descriptor_limit() -> None:
-    """R16: five descriptors a container and more; the init gets the old limit back."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _avoid_the_oom_killer() -> None:
+def _avoid_the_oom_killer() -> int | None:
+    """The score that children get back; None when ours stays as it is."""
+    path = Path("/proc/self/oom_score_adj")
+    before = int(path.read_text())
     try:
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+        path.write_text(str(OOM_SCORE))
     except OSError:
         # lowering it takes CAP_SYS_RESOURCE; without it we are as good as others
-        pass
+        return None
+    return before
 
 
 def _start_time(pid: int) -> int:

@@ -7,6 +7,7 @@ processes load their code at the same time, which is why the imports below come 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -52,10 +53,15 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     supervision = Supervision(paths, project_id, listener, **_only(parts, "program"))
     supervision.spawn()
 
+    from runtime.keeper import cgroup_exit
     from runtime.keeper.keeping import Keeper
 
     keeper = Keeper(project, listener=listener, supervision=supervision, **_only(parts, "births"))
     keeper.run()
+    if supervision.pid:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(supervision.pid, 0)
+    cgroup_exit.leave()
     # the lock is held until this process ends
     os.close(lock)
 

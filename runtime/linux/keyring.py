@@ -12,6 +12,7 @@ _JOIN_SESSION = 1
 _SET_PERMISSIONS = 5
 _DESCRIBE = 6
 _UID_SEARCH = 0x00080000
+_Description = ctypes.c_char * 256
 _TOLERATED = (errno.ENOSYS, errno.EDQUOT, errno.EPERM)
 
 
@@ -20,7 +21,7 @@ def join_session(name: str) -> bool:
     it."""
     try:
         with faults.point("join session keyring"):
-            ring = calls.keyctl(_JOIN_SESSION, _text(name), 0, 0, 0)
+            ring = calls.keyctl(_JOIN_SESSION, name.encode(), 0, 0, 0)
         _let_the_user_search(ring)
     except OSError as error:
         if error.errno in _TOLERATED:
@@ -31,11 +32,7 @@ def join_session(name: str) -> bool:
 
 def _let_the_user_search(ring: int) -> None:
     """Without it a process that changed its user cannot find its own session's keys."""
-    buffer = ctypes.create_string_buffer(256)
+    buffer = _Description()
     calls.keyctl(_DESCRIBE, ring, ctypes.addressof(buffer), len(buffer), 0)
     permissions = int(buffer.value.split(b";")[3], 16)
     calls.keyctl(_SET_PERMISSIONS, ring, permissions | _UID_SEARCH, 0, 0)
-
-
-def _text(name: str) -> ctypes.Array[ctypes.c_char]:
-    return ctypes.create_string_buffer(name.encode())

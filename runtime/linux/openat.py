@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import stat
 
@@ -29,13 +30,21 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+_SIZE_OF_HOW = ctypes.sizeof(_How)
+
+
+@functools.cache
+def _how(flags: int, mode: int, resolve: int) -> _How:
+    return _How(flags, mode, resolve)
+
+
 def openat2(directory: int, path: str, flags: int, *, resolve: int, mode: int = 0) -> int:
     """The system call, close-on-exec always. EAGAIN (a rename raced with `..`) is tried again."""
-    how = _How(flags | os.O_CLOEXEC, mode, resolve)
+    how = _how(flags | os.O_CLOEXEC, mode, resolve)
     name = os.fsencode(path)
     while True:
         try:
-            return calls.openat2(directory, name, ctypes.byref(how), ctypes.sizeof(how))
+            return calls.openat2(directory, name, ctypes.byref(how), _SIZE_OF_HOW)
         except OSError as error:
             if error.errno != errno.EAGAIN:
                 error.filename = path

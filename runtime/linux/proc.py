@@ -13,7 +13,8 @@ from typing import NamedTuple
 from runtime.linux import calls, faults, mounts, openat
 
 PROC_MAGIC = 0x9FA0
-_STATFS_SIZE = 256
+_Statfs = ctypes.c_long * 32
+"""Longer than the structure is anywhere; its first word is the type."""
 
 
 class CgroupLine(NamedTuple):
@@ -84,8 +85,8 @@ def read_mountinfo(pid: int | str = "self") -> tuple[MountLine, ...]:
 
 def filesystem_magic(descriptor: int) -> int:
     """`f_type` of the file system that an open file is on."""
-    buffer = (ctypes.c_long * (_STATFS_SIZE // ctypes.sizeof(ctypes.c_long)))()
-    calls.fstatfs(descriptor, ctypes.addressof(buffer))
+    buffer = _Statfs()
+    calls.fstatfs(descriptor, buffer)
     return int(buffer[0])
 
 

@@ -9,7 +9,7 @@ import ctypes
 import os
 import signal
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from runtime.linux import calls, faults
 
@@ -18,6 +18,15 @@ _CLONE_INTO_CGROUP = 0x200000000
 _PR_SET_CHILD_SUBREAPER = 36
 _CLOSE_RANGE_CLOEXEC = 4
 _LAST_DESCRIPTOR = 0xFFFFFFFF
+
+
+_SIGNALS = 64
+
+SignalMask: TypeAlias = "ctypes.Array[ctypes.c_ulong]"
+"""A sigset_t."""
+_Words = ctypes.c_ulong * (128 // ctypes.sizeof(ctypes.c_ulong))
+_EVERY_SIGNAL = _Words(*(ctypes.c_ulong(-1).value,) * len(_Words()))
+NO_SIGNAL: SignalMask = _Words()
 
 
 class _CloneArguments(ctypes.Structure):
@@ -94,17 +103,22 @@ def close_on_exec_from(first: int) -> None:
 
 
 def reset_signals() -> None:
-    """Every disposition default; ignored ones would survive execve (L55, P05). The mask is left
-    alone."""
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    """Every disposition default; ignored ones would survive execve (L55, P05). Python's own view of
+    them is wrong from here on. The mask is left alone."""
+    for number in range(1, _SIGNALS + 1):
+        calls.signal(number, 0)
 
 
-def block_signals() -> set[int]:
-    """Block all that can be blocked; answers the mask before, for `signal.pthread_sigmask`
-    (P13)."""
-    return signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+def block_signals() -> SignalMask:
+    """Block all that can be blocked; answers the mask before (P13)."""
+    before = _Words()
+    calls.sigprocmask(signal.SIG_SETMASK, _EVERY_SIGNAL, before)
+    return before
+
+
+def set_signal_mask(mask: SignalMask) -> None:
+    """One from `block_signals`, or `NO_SIGNAL`."""
+    calls.sigprocmask(signal.SIG_SETMASK, mask, None)
 
 
 def write_oom_score_adjustment(pid: int, value: int) -> None:

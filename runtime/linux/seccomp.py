@@ -43,6 +43,12 @@ class Instruction(NamedTuple):
     value: int
 
 
+class _FilterProgram(ctypes.Structure):
+    """struct sock_fprog."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
 class Verdict(NamedTuple):
     """What becomes of a call: `action` when any of `alternatives` holds (or there are none), else
     the default."""
@@ -105,9 +111,7 @@ def assemble(
 
 def install(program: bytes) -> None:
     """For this process and its children, for good. Needs CAP_SYS_ADMIN or no_new_privs."""
-    filters = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(filters))
-    block = ctypes.create_string_buffer(header, len(header))
+    block = _FilterProgram(len(program) // 8, program)
     with faults.point("seccomp"):
         calls.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(block), 0, 0)
 

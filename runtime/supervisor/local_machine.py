@@ -17,16 +17,26 @@ from anyio import to_thread
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
 from runtime.cgroups.hierarchy import ENGINE_LEAF
 from runtime.containers import launching, lifecycle
-from runtime.errors import InUse, NotFound, RuntimeFault
+from runtime.errors import InUse, NotFound
 from runtime.messages import Configure, ExecRequest, Forked
-from runtime.networks import bridge, endpoint, host_facts
+from runtime.networks import bridge, endpoint, host_facts, published
 from runtime.networks.addresses import Lease
 from runtime.networks.endpoint import EndpointPlan
+from runtime.networks.firewall import FirewallState, ProjectFirewall, project_table_name
+from runtime.networks.published import Publication
 from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.state.database import Database, EndpointRow
 from runtime.supervisor.machine import Attached, PreparedLaunch
-from runtime.values import ContainerRecord, Event, ExecOptions, NetworkRecord, RunState
+from runtime.values import (
+    ContainerRecord,
+    EndpointState,
+    Event,
+    ExecOptions,
+    NetworkRecord,
+    PublishedPort,
+    RunState,
+)
 
 
 class LocalMachine:
@@ -38,6 +48,8 @@ class LocalMachine:
         self._database = Database.open(paths)
         self._desk = launching.LaunchDesk(paths, self._database)
         self._plans: dict[str, tuple[EndpointPlan, ...]] = {}
+        self._ports: dict[str, tuple[PublishedPort, ...]] = {}
+        self._firewall = ProjectFirewall(project_table_name(paths.root_hash, project_id))
         lifecycle.finish_interrupted(self._database, paths, project_id)
 
     # --- rows and files
@@ -72,17 +84,21 @@ class LocalMachine:
     # --- start and end of a run
 
     async def prepare_launch(self, record: ContainerRecord, *, generation: int) -> PreparedLaunch:
-        if record.options.ports:
-            raise RuntimeFault(
-                f"{record.name}: this build cannot publish ports yet",
-                code="E332",
-                tried=f"start {record.name}",
-                hint="reach the service by its name from another container",
-            )
         plans = self._lease_endpoints(record)
-        request, warnings = self._desk.prepare(record, plans, generation=generation)
+        reserved = published.reserve_ports(record.options.ports if plans else ())
+        try:
+            request, warnings = self._desk.prepare(record, plans, generation=generation)
+        except BaseException:
+            for reservation in reserved:
+                reservation.socket.close()
+            raise
         self._plans[record.id] = plans
-        return PreparedLaunch(request=request, warnings=warnings)
+        self._ports[record.id] = tuple(reservation.port for reservation in reserved)
+        held = {
+            f"port-{port.protocol}-{port.host_ip}-{port.host_port}": opened.detach()
+            for port, opened in reserved
+        }
+        return PreparedLaunch(request=request, held=held, warnings=warnings)
 
     def _lease_endpoints(self, record: ContainerRecord) -> tuple[EndpointPlan, ...]:
         if record.options.network_mode:
@@ -110,20 +126,41 @@ class LocalMachine:
             return Attached(configure=Configure(container_id=record.id))
         plans = self._plans.get(record.id, ())
         attachment = endpoint.attach(plans, pid=forked.pid)
+        bridge.ensure_forwarding()
+        state = tuple(plan.state for plan in plans)
+        ports = self._ports.get(record.id, ())
+        self._apply_firewall(publications_of(state, ports))
         return Attached(
             configure=Configure(
                 container_id=record.id,
                 route_batches=attachment.route_batches,
                 network_sysctls=attachment.network_sysctls,
             ),
-            endpoints=tuple(plan.state for plan in plans),
+            ports=ports,
+            endpoints=state,
         )
+
+    def _apply_firewall(self, starting: tuple[Publication, ...] = ()) -> None:
+        """The table for what runs, as the records say, and for what is just being started."""
+        networks = self._database.networks(self._project_id)
+        running = [record for record in self.containers() if record.is_running]
+        publications = [
+            publication
+            for record in running
+            for publication in publications_of(record.state.endpoints, record.state.ports)
+        ]
+        known = {publication.port: publication for publication in (*publications, *starting)}
+        if not networks and not known:
+            self._firewall.remove()
+            return
+        self._firewall.apply(FirewallState(networks=networks, publications=tuple(known.values())))
 
     async def serve(self, record: ContainerRecord, descriptors: Mapping[str, int]) -> None:
         await anyio.sleep_forever()  # forever: until the container ends
 
     async def release(self, record: ContainerRecord) -> None:
         plans = self._plans.pop(record.id, ())
+        self._ports.pop(record.id, None)
         links = [plan.link for plan in plans] or [
             row.link for row in self._database.endpoints(container_id=record.id)
         ]
@@ -190,6 +227,7 @@ class LocalMachine:
         if not self._database.delete_network(record.id):
             raise InUse(f"network {record.name} has active endpoints", code="E319")
         await to_thread.run_sync(bridge.remove_bridges, [record])
+        self._apply_firewall()
 
     async def remove_project(self, *, volumes: bool) -> None:
         for network in self._database.networks(self._project_id):
@@ -208,3 +246,11 @@ class LocalMachine:
             )
         )
         self._database.forget_project(self._project_id)
+
+
+def publications_of(
+    endpoints: tuple[EndpointState, ...], ports: tuple[PublishedPort, ...]
+) -> tuple[Publication, ...]:
+    """Each port with the container's address behind it: that of its first endpoint. Pure."""
+    address = next((one.ipv4_address for one in endpoints if one.ipv4_address), "")
+    return tuple(Publication(port, address) for port in ports) if address else ()

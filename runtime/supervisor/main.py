@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from pathlib import Path
 import anyio
 
 from runtime import start_keeper
-from runtime.linux import faults
+from runtime.linux import faults, rlimits
 from runtime.messages import ExecExited, Exited
 from runtime.paths import Paths
 from runtime.supervisor import exits, idle, leases, stops, takeover
@@ -30,7 +29,6 @@ from runtime.supervisor.wire import Wire
 
 LISTENER = 3
 CHANNEL = 4
-DESCRIPTORS_WANTED = 65536
 MakeMachine = Callable[[Paths, str], Machine]
 
 
@@ -41,7 +39,8 @@ def main(data: str, run: str, project_id: str, *, make_machine: MakeMachine | No
     os.umask(0o077)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _raise_descriptor_limit()
+    # R16
+    rlimits.raise_open_files()
     paths = Paths(Path(data), Path(run))
     for descriptor in (LISTENER, CHANNEL):
         os.set_inheritable(descriptor, False)
@@ -142,11 +141,3 @@ async def _end_by_signal(project: Project) -> None:
             project.is_ending = True
             await stops.stop_all(project, grace=None, by_hand=False)
             project.note_change()
-
-
-def _raise_descriptor_limit() -> None:
-    """R16."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS_WANTED if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_WANTED)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

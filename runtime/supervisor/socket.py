@@ -72,14 +72,16 @@ class Call:
 
 
 async def serve(project: Project, listener: socket.socket) -> None:
-    """Accept for as long as the supervisor lives."""
+    """Accept until the listener is closed."""
     while True:
-        # forever: until the project is down
-        await anyio.wait_readable(listener)
         try:
+            # forever: until the project is down
+            await anyio.wait_readable(listener)
             connection, _address = listener.accept()
         except BlockingIOError:
             continue
+        except anyio.ClosedResourceError:
+            return
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 raise

@@ -50,7 +50,15 @@ def _fork(process, stdio, *, waits, resolver=False):
 def _child(channel, process, stdio, waits, resolver):
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTOU, signal.SIGCHLD, signal.SIGTERM):
+    for number in (
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGPIPE,
+        signal.SIGTSTP,
+        signal.SIGTTOU,
+        signal.SIGCHLD,
+        signal.SIGTERM,
+    ):
         signal.signal(number, signal.SIG_DFL)
     frames = Frames()
     for _ in range(waits):
@@ -61,7 +69,10 @@ def _child(channel, process, stdio, waits, resolver):
     if args[0] == "!die":
         os._exit(3)
     if args[0] == "!fail":
-        send(channel, StepFailed(step=args[1], message="no", answered="ENOENT", exit_code=int(args[2])))
+        send(
+            channel,
+            StepFailed(step=args[1], message="no", answered="ENOENT", exit_code=int(args[2])),
+        )
         os._exit(0)
     names, descriptors = _opened(process, resolver)
     send(channel, Ready(descriptors=names), 0, descriptors)
@@ -75,7 +86,15 @@ def _child(channel, process, stdio, waits, resolver):
     try:
         os.execve(args[0], args, dict(pair.split("=", 1) for pair in process.get("env", ())))
     except OSError as error:
-        send(channel, StepFailed(step="L55 execve", message=f"{args[0]}: not found", answered=str(error), exit_code=127))
+        send(
+            channel,
+            StepFailed(
+                step="L55 execve",
+                message=f"{args[0]}: not found",
+                answered=str(error),
+                exit_code=127,
+            ),
+        )
         os._exit(127)
 
 

@@ -261,7 +261,12 @@ class FakeEngine:
         self.world.journal.append(text)
 
     async def ensure_image(
-        self, reference: str, *, policy: str = "missing", platform: str = "", on_progress: Any = None
+        self,
+        reference: str,
+        *,
+        policy: str = "missing",
+        platform: str = "",
+        on_progress: Any = None,
     ) -> ImageRecord:
         await self._act(f"ensure image {reference} {policy}")
         if reference in self.world.obtainable:
@@ -367,7 +372,9 @@ class FakeEngine:
 
     async def stop_container(self, container_id: str, *, grace: float | None = None) -> RunState:
         record = self.container(container_id)
-        await self._act(f"stop {record.name}" + (f" within {grace:g}s" if grace is not None else ""))
+        await self._act(
+            f"stop {record.name}" + (f" within {grace:g}s" if grace is not None else "")
+        )
         state = dataclasses.replace(record.state, status="exited", exit_code=143, ports=())
         self.world.put(self.container(container_id), state, "die")
         return state

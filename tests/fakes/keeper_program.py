@@ -12,5 +12,7 @@ if __name__ == "__main__":
     from runtime.keeper.main import main
     from tests.fakes.births import PlainBirths
 
-    program = os.environ.get("TEST_SUPERVISOR", os.path.join(TOP, "tests/fakes/supervisor_program.py"))
+    program = os.environ.get(
+        "TEST_SUPERVISOR", os.path.join(TOP, "tests/fakes/supervisor_program.py")
+    )
     main(*sys.argv[1:], births=PlainBirths(), program=program)

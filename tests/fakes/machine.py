@@ -38,7 +38,9 @@ class FolderMachine:
 
     def container(self, container_id):
         try:
-            record = codec.loads(ContainerRecord, (self.folder / f"{container_id}.json").read_bytes())
+            record = codec.loads(
+                ContainerRecord, (self.folder / f"{container_id}.json").read_bytes()
+            )
         except FileNotFoundError:
             raise NotFound(f"no such container: {container_id}") from None
         state = run_states.stored_state(self.project, container_id)
@@ -51,7 +53,9 @@ class FolderMachine:
         record = ContainerRecord(
             id=name,
             project_id=self.project.run.name,
-            options=ContainerOptions(project="p", name=name, service=name, command=command, **options),
+            options=ContainerOptions(
+                project="p", name=name, service=name, command=command, **options
+            ),
             image=image,
         )
         self.store(record)
@@ -69,7 +73,11 @@ class FolderMachine:
         run_states.write_state(self.project, container_id, state)
 
     def append_event(self, event):
-        words = {key: event.attributes[key] for key in ("exitCode", "signal", "cause") if key in event.attributes}
+        words = {
+            key: event.attributes[key]
+            for key in ("exitCode", "signal", "cause")
+            if key in event.attributes
+        }
         self._append("events", [event.action, event.attributes["name"], words])
 
     def log_folder(self, record):
@@ -103,7 +111,12 @@ class FolderMachine:
         if "unattached" in record.options.labels:
             raise RuntimeFault("cannot be attached", code="E998")
         ports = tuple(
-            PublishedPort(container_port=port.container_port, protocol="tcp", host_ip="0.0.0.0", host_port=40000)
+            PublishedPort(
+                container_port=port.container_port,
+                protocol="tcp",
+                host_ip="0.0.0.0",
+                host_port=40000,
+            )
             for port in record.options.ports
         )
         return Attached(configure=Configure(container_id=record.id), ports=ports)
@@ -124,12 +137,20 @@ class FolderMachine:
 
     async def prepare_exec(self, record, options, *, exec_id):
         return ExecRequest(
-            exec_id=exec_id, container_id=record.id, pid=0, start_time=0, process=self._process(options.command, options)
+            exec_id=exec_id,
+            container_id=record.id,
+            pid=0,
+            start_time=0,
+            process=self._process(options.command, options),
         )
 
     @staticmethod
     def _process(command, options):
-        return {"args": list(command), "env": [f"{key}={value}" for key, value in options.environment.items()], "terminal": options.tty}
+        return {
+            "args": list(command),
+            "env": [f"{key}={value}" for key, value in options.environment.items()],
+            "terminal": options.tty,
+        }
 
     async def freeze(self, record):
         os.kill(self._pid(record), signal.SIGSTOP)

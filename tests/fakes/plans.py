@@ -48,7 +48,9 @@ def plan(
     **wishes: Any,
 ) -> str:
     """The plan of `up -d` (or `create`) as text, set in as the tests write it."""
-    return shown(made_plan(now, before=before, states=states, images=images, create=create, **wishes))
+    return shown(
+        made_plan(now, before=before, states=states, images=images, create=create, **wishes)
+    )
 
 
 def made_plan(
@@ -129,7 +131,9 @@ def _joined(records: dict[str, ContainerRecord], project: Project) -> dict[str, 
     for name, record in records.items():
         changes = {}
         for attribute in NAMESPACES:
-            kind, _, other = getattr(project.services[record.options.service], attribute).partition(":")
+            kind, _, other = getattr(project.services[record.options.service], attribute).partition(
+                ":"
+            )
             if kind == "service":
                 changes[attribute] = f"container:{records[f'p-{other}-1'].id}"
         options = dataclasses.replace(record.options, **changes)
@@ -166,5 +170,7 @@ def _stranger(name: str, words: list[str]) -> ContainerRecord:
         config_hash="unknown",
     )
     return ContainerRecord(
-        id=ContainerId(f"{name}-id".ljust(64, "0")), project_id=ProjectId("0000cafe"), options=options
+        id=ContainerId(f"{name}-id".ljust(64, "0")),
+        project_id=ProjectId("0000cafe"),
+        options=options,
     )

@@ -71,6 +71,11 @@ class FakeProject:
         asking.ask(messages.WatchEvents())
         return Watching(asking)
 
+    def wait_for_supervisor(self):
+        """Until one answers, which it does when it has taken over."""
+        with self.watch():
+            pass
+
     # looking
 
     def state(self, name):
@@ -79,14 +84,20 @@ class FakeProject:
     @property
     def events(self):
         """As a list of sentences."""
-        return [" ".join([name, action, *(f"{k}={v}" for k, v in words.items())]) for action, name, words in self.machine.read("events")]
+        return [
+            " ".join([name, action, *(f"{k}={v}" for k, v in words.items())])
+            for action, name, words in self.machine.read("events")
+        ]
 
     @property
     def calls(self):
         return [" ".join(map(str, words)) for words in self.machine.read("calls")]
 
     def output(self, name, **words):
-        return b"".join(line.text + b"\n" for line in read_logs(self.all_paths.data / "logs" / name, name, **words)).decode()
+        return b"".join(
+            line.text + b"\n"
+            for line in read_logs(self.all_paths.data / "logs" / name, name, **words)
+        ).decode()
 
     @property
     def log(self):
@@ -122,9 +133,15 @@ class FakeProject:
         except FileNotFoundError:
             return
         for container in self.machine.containers():
-            if container.state.pid and run_states.start_time(container.state.pid) == container.state.start_time:
+            if (
+                container.state.pid
+                and run_states.start_time(container.state.pid) == container.state.start_time
+            ):
                 kill(container.state.pid)
-        for pid, start_time in ((record.pid, record.start_time), (record.supervisor_pid, record.supervisor_start_time)):
+        for pid, start_time in (
+            (record.pid, record.start_time),
+            (record.supervisor_pid, record.supervisor_start_time),
+        ):
             if run_states.start_time(pid) == start_time:
                 kill(pid)
 
@@ -146,7 +163,11 @@ class Asking:
         return self.answer()
 
     def answer(self):
-        ready, _, _ = select.select([self.channel], [], [], PATIENCE) if not self.channel._received else ([1], 0, 0)
+        ready, _, _ = (
+            select.select([self.channel], [], [], PATIENCE)
+            if not self.channel._received
+            else ([1], 0, 0)
+        )
         assert ready, "no answer"
         return self.channel.answer()
 
@@ -171,7 +192,10 @@ class Watching:
         """The state at the first such event."""
         while True:
             happened = self.next()
-            if happened.event.action == action and name in (None, happened.event.attributes["name"]):
+            if happened.event.action == action and name in (
+                None,
+                happened.event.attributes["name"],
+            ):
                 return happened.state
 
 

@@ -37,17 +37,22 @@ def test_an_unchanged_stack_needs_nothing():
 
 
 def test_a_changed_variable_recreates_the_container_and_is_named_without_its_value():
-    assert plan(WEB.replace("'1'", "'secret'"), before=WEB) == """
+    assert (
+        plan(WEB.replace("'1'", "'secret'"), before=WEB)
+        == """
             1        create web-1  environment.DEBUG changed
             2  <- 1  stop web-1    replaced
             3  <- 2  remove web-1  replaced
             4  <- 3  rename web-1  replaced
             5  <- 4  start web-1
         """
+    )
 
 
 def test_a_changed_image_recreates_the_container_after_the_pull():
-    assert plan(WEB.replace("nginx:1", "nginx:2"), before=WEB, images=("nginx:1",)) == """
+    assert (
+        plan(WEB.replace("nginx:1", "nginx:2"), before=WEB, images=("nginx:1",))
+        == """
             1        pull nginx:2  image of web changed: nginx:1 -> nginx:2
             2  <- 1  create web-1  image of web changed: nginx:1 -> nginx:2
             3  <- 2  stop web-1    replaced
@@ -55,36 +60,49 @@ def test_a_changed_image_recreates_the_container_after_the_pull():
             5  <- 4  rename web-1  replaced
             6  <- 5  start web-1
         """
+    )
 
 
 def test_many_changes_are_counted():
     now = "services: {web: {image: a, user: b, hostname: c, working_dir: /d, read_only: true}}"
-    assert plan(now, before="services: {web: {image: a}}") == """
+    assert (
+        plan(now, before="services: {web: {image: a}}")
+        == """
             1        create web-1  hostname added, read_only added, user added and 1 more
             2  <- 1  stop web-1    replaced
             3  <- 2  remove web-1  replaced
             4  <- 3  rename web-1  replaced
             5  <- 4  start web-1
         """
+    )
 
 
 def test_a_container_that_ended_is_started_again_when_nothing_changed():
-    assert plan(WEB, before=WEB, states="web-1 exited 1") == """
+    assert (
+        plan(WEB, before=WEB, states="web-1 exited 1")
+        == """
             1    start web-1
         """
+    )
 
 
 def test_a_paused_container_goes_on():
-    assert plan(WEB, before=WEB, states="web-1 paused") == """
+    assert (
+        plan(WEB, before=WEB, states="web-1 paused")
+        == """
             1    unpause web-1
         """
+    )
 
 
 def test_create_starts_nothing():
-    assert plan(WEB, create=True) == """
+    assert (
+        plan(WEB, create=True)
+        == """
             1        create network p_default
             2  <- 1  create web-1
         """
+    )
 
 
 def test_no_start_is_create():
@@ -95,13 +113,16 @@ def test_no_start_is_create():
 
 
 def test_force_recreate_replaces_what_is_up_to_date():
-    assert plan(WEB, before=WEB, force_recreate=True) == """
+    assert (
+        plan(WEB, before=WEB, force_recreate=True)
+        == """
             1        create web-1  forced
             2  <- 1  stop web-1    replaced
             3  <- 2  remove web-1  replaced
             4  <- 3  rename web-1  replaced
             5  <- 4  start web-1
         """
+    )
 
 
 def test_no_recreate_leaves_what_has_changed():
@@ -112,42 +133,54 @@ TWO = "services: {web: {image: w, depends_on: [db]}, db: {image: pg}}"
 
 
 def test_force_recreate_of_a_named_service_spares_its_dependencies():
-    assert plan(TWO, before=TWO, force_recreate=True, services=("web",)) == """
+    assert (
+        plan(TWO, before=TWO, force_recreate=True, services=("web",))
+        == """
             1        create web-1  forced
             2  <- 1  stop web-1    replaced
             3  <- 2  remove web-1  replaced
             4  <- 3  rename web-1  replaced
             5  <- 4  start web-1
         """
+    )
 
 
 def test_always_recreate_deps_replaces_dependencies_too():
     now = plan(TWO, before=TWO, always_recreate_deps=True, services=("web",))
-    assert now == """
+    assert (
+        now
+        == """
             1        create db-1  forced
             2  <- 1  stop db-1    replaced
             3  <- 2  remove db-1  replaced
             4  <- 3  rename db-1  replaced
             5  <- 4  start db-1
         """
+    )
 
 
 def test_a_named_service_brings_its_dependencies():
-    assert plan(TWO + "\n", services=("web",), images=("w", "pg")) == """
+    assert (
+        plan(TWO + "\n", services=("web",), images=("w", "pg"))
+        == """
             1            create network p_default
             2  <- 1      create db-1
             3  <- 1      create web-1
             4  <- 1,2    start db-1
             5  <- 1,3,4  start web-1
         """
+    )
 
 
 def test_no_deps_leaves_dependencies_alone():
-    assert plan(TWO, services=("web",), no_deps=True) == """
+    assert (
+        plan(TWO, services=("web",), no_deps=True)
+        == """
             1          create network p_default
             2  <- 1    create web-1
             3  <- 1,2  start web-1
         """
+    )
 
 
 def test_an_unknown_service_is_refused():
@@ -169,34 +202,46 @@ THREE = "services: {web: {image: w, scale: 3}}"
 
 
 def test_scaling_up_adds_numbers_and_leaves_the_others():
-    assert plan(THREE, before=THREE, scale={"web": 4}) == """
+    assert (
+        plan(THREE, before=THREE, scale={"web": 4})
+        == """
             1        create web-4
             2  <- 1  start web-4
         """
+    )
 
 
 def test_scaling_down_takes_the_highest_numbers():
-    assert plan(THREE, before=THREE, scale={"web": 1}) == """
+    assert (
+        plan(THREE, before=THREE, scale={"web": 1})
+        == """
             1        stop web-3    1 wanted
             2  <- 1  remove web-3  1 wanted
             3        stop web-2    1 wanted
             4  <- 3  remove web-2  1 wanted
         """
+    )
 
 
 def test_scaling_down_takes_what_is_out_of_date_first():
     stale = "web-1 running of web"
-    assert plan(THREE, before=THREE, states=f"web-1 absent\n{stale}", scale={"web": 2}) == """
+    assert (
+        plan(THREE, before=THREE, states=f"web-1 absent\n{stale}", scale={"web": 2})
+        == """
             1        stop web-1    2 wanted
             2  <- 1  remove web-1  2 wanted
         """
+    )
 
 
 def test_a_scale_of_nothing_removes_the_containers():
-    assert plan("services: {web: {image: w, scale: 0}}", before="services: {web: {image: w}}") == """
+    assert (
+        plan("services: {web: {image: w, scale: 0}}", before="services: {web: {image: w}}")
+        == """
             1        stop web-1    0 wanted
             2  <- 1  remove web-1  0 wanted
         """
+    )
 
 
 def test_a_service_with_a_name_of_its_own_has_one_replica():
@@ -223,7 +268,9 @@ services:
 
 
 def test_restart_true_stops_dependents_before_and_starts_them_after_a_recreation():
-    assert plan(CHAIN.replace("{image: pg}", "{image: pg, user: x}"), before=CHAIN) == """
+    assert (
+        plan(CHAIN.replace("{image: pg}", "{image: pg, user: x}"), before=CHAIN)
+        == """
             1          create db-1  user added
             2          stop web-1   api is restarted
             3  <- 2    stop api-1   db is recreated
@@ -234,11 +281,14 @@ def test_restart_true_stops_dependents_before_and_starts_them_after_a_recreation
             8  <- 3,7  start api-1
             9  <- 2,8  start web-1
         """
+    )
 
 
 def test_who_shares_a_namespace_is_recreated_with_its_owner():
     before = "services: {vpn: {image: v}, app: {network_mode: 'service:vpn'}}"
-    assert plan(before.replace("image: v", "image: v, user: x"), before=before) == """
+    assert (
+        plan(before.replace("image: v", "image: v, user: x"), before=before)
+        == """
             1           create vpn-1  user added
             2   <- 1    create app-1  vpn, whose network namespace it shares, is recreated
             3   <- 2    stop app-1    replaced
@@ -250,16 +300,25 @@ def test_who_shares_a_namespace_is_recreated_with_its_owner():
             9   <- 7    start vpn-1
             10  <- 8,9  start app-1
         """
+    )
 
 
 def test_a_namespace_of_a_container_that_is_not_there_any_more_is_joined_anew():
     stack = "services: {vpn: {image: v}, app: {network_mode: 'service:vpn'}}"
-    now = plan(stack, before=stack, states="vpn-1 absent\nvpn-1 running of vpn", services=("app",), no_deps=True)
+    now = plan(
+        stack,
+        before=stack,
+        states="vpn-1 absent\nvpn-1 running of vpn",
+        services=("app",),
+        no_deps=True,
+    )
     assert "vpn, whose network namespace it shares" not in now or "was recreated" in now
 
 
 def test_no_deps_without_the_container_whose_namespace_is_shared_is_refused():
-    with pytest.raises(ComposeError, match="cannot share network namespace with service vpn: container missing"):
+    with pytest.raises(
+        ComposeError, match="cannot share network namespace with service vpn: container missing"
+    ):
         plan(
             "services: {vpn: {image: v}, app: {network_mode: 'service:vpn'}}",
             services=("app",),
@@ -268,9 +327,11 @@ def test_no_deps_without_the_container_whose_namespace_is_shared_is_refused():
 
 
 def test_an_optional_dependency_is_marked():
-    assert plan(
-        "services: {db: {healthcheck: x}, web: {depends_on: {db: {condition: service_healthy, required: false}}}}"
-    ) == """
+    assert (
+        plan(
+            "services: {db: {healthcheck: x}, web: {depends_on: {db: {condition: service_healthy, required: false}}}}"
+        )
+        == """
             1             create network p_default
             2  <- 1       create db-1
             3  <- 1       create web-1
@@ -278,24 +339,32 @@ def test_an_optional_dependency_is_marked():
             5  <- 4       wait until db is healthy  needed by web
             6  <- 1,3,5?  start web-1
         """
+    )
 
 
 def test_what_is_healthy_already_is_not_waited_for():
-    stack = "services: {db: {healthcheck: x}, web: {depends_on: {db: {condition: service_healthy}}}}"
-    assert plan(stack, before=stack, states="web-1 exited 1") == """
+    stack = (
+        "services: {db: {healthcheck: x}, web: {depends_on: {db: {condition: service_healthy}}}}"
+    )
+    assert (
+        plan(stack, before=stack, states="web-1 exited 1")
+        == """
             1    start web-1
         """
+    )
 
 
 def test_two_who_wait_for_the_same_share_the_wait():
-    assert plan(
-        """
+    assert (
+        plan(
+            """
         services:
           db: {healthcheck: x}
           a: {depends_on: {db: {condition: service_healthy}}}
           b: {depends_on: {db: {condition: service_healthy}}}
         """
-    ) == """
+        )
+        == """
             1            create network p_default
             2  <- 1      create db-1
             3  <- 1      create a-1
@@ -305,6 +374,7 @@ def test_two_who_wait_for_the_same_share_the_wait():
             7  <- 1,3,6  start a-1
             8  <- 1,4,6  start b-1
         """
+    )
 
 
 # --- one-shots
@@ -317,36 +387,50 @@ def test_a_one_shot_that_ended_with_0_does_not_run_beside_the_application_that_u
 
 
 def test_a_one_shot_runs_again_when_somebody_who_waits_for_it_starts():
-    assert plan(JOB, before=JOB, states="job-1 exited 0\napp-1 exited 1") == """
+    assert (
+        plan(JOB, before=JOB, states="job-1 exited 0\napp-1 exited 1")
+        == """
             1        start job-1
             2  <- 1  wait until job is completed  needed by app
             3  <- 2  start app-1
         """
+    )
 
 
 def test_a_one_shot_runs_again_when_it_is_named():
-    assert plan(JOB, before=JOB, states="job-1 exited 0", services=("job",)) == """
+    assert (
+        plan(JOB, before=JOB, states="job-1 exited 0", services=("job",))
+        == """
             1    start job-1
         """
+    )
 
 
 def test_a_one_shot_that_failed_runs_again():
-    assert plan(JOB, before=JOB, states="job-1 exited 2") == """
+    assert (
+        plan(JOB, before=JOB, states="job-1 exited 2")
+        == """
             1    start job-1
         """
+    )
 
 
 def test_a_service_that_nobody_waits_for_runs_again_even_when_it_ended_with_0():
-    assert plan("services: {job: {}}", before="services: {job: {}}", states="job-1 exited 0") == """
+    assert (
+        plan("services: {job: {}}", before="services: {job: {}}", states="job-1 exited 0")
+        == """
             1    start job-1
         """
+    )
 
 
 # --- waiting for the caller
 
 
 def test_wait_waits_for_every_service_by_its_kind():
-    assert plan(JOB, wait=True) == """
+    assert (
+        plan(JOB, wait=True)
+        == """
             1            create network p_default
             2  <- 1      create job-1
             3  <- 1      create app-1
@@ -355,6 +439,7 @@ def test_wait_waits_for_every_service_by_its_kind():
             6  <- 1,3,5  start app-1
             7  <- 6      wait until app is ready or done  --wait
         """
+    )
 
 
 def test_wait_has_nothing_to_wait_for_when_all_is_ready():
@@ -363,9 +448,12 @@ def test_wait_has_nothing_to_wait_for_when_all_is_ready():
 
 def test_wait_waits_for_a_check_that_is_under_way():
     stack = "services: {db: {healthcheck: x}}"
-    assert plan(stack, before=stack, states="db-1 running starting", wait=True) == """
+    assert (
+        plan(stack, before=stack, states="db-1 running starting", wait=True)
+        == """
             1    wait until db is ready or done  --wait
         """
+    )
 
 
 # --- orphans
@@ -374,16 +462,22 @@ OLD = "services: {a: {}, old: {}}"
 
 
 def test_orphans_are_named_in_dockers_words():
-    assert plan("services: {a: {}}", before=OLD) == """
+    assert (
+        plan("services: {a: {}}", before=OLD)
+        == """
             warning: Found orphan containers ([p-old-1]) for this project. If you removed or renamed this service in your compose file, you can run this command with the --remove-orphans flag to clean it up.
         """
+    )
 
 
 def test_orphans_are_removed_on_wish():
-    assert plan("services: {a: {}}", before=OLD, remove_orphans=True) == """
+    assert (
+        plan("services: {a: {}}", before=OLD, remove_orphans=True)
+        == """
             1        stop old-1    orphan
             2  <- 1  remove old-1  orphan
         """
+    )
 
 
 def test_orphans_can_be_ignored():
@@ -399,9 +493,12 @@ def test_a_one_off_is_an_orphan_once_it_has_ended():
     assert plan("services: {a: {}}", before="services: {a: {}}", states=running) == ""
     ended = running.replace("running", "exited")
     now = plan("services: {a: {}}", before="services: {a: {}}", states=ended, remove_orphans=True)
-    assert now == """
+    assert (
+        now
+        == """
             1    remove a-run-1  orphan
         """
+    )
 
 
 # --- networks and volumes
@@ -409,7 +506,9 @@ def test_a_one_off_is_an_orphan_once_it_has_ended():
 
 def test_a_changed_network_is_made_anew_between_its_containers():
     now = "services: {a: {}}\nnetworks: {default: {internal: true}}"
-    assert plan(now, before="services: {a: {}}") == """
+    assert (
+        plan(now, before="services: {a: {}}")
+        == """
             1          create a-1                network p_default: internal changed
             2  <- 1    stop a-1                  replaced
             3  <- 2    remove a-1                replaced
@@ -418,18 +517,24 @@ def test_a_changed_network_is_made_anew_between_its_containers():
             6  <- 3    rename a-1                replaced
             7  <- 5,6  start a-1
         """
+    )
 
 
 def test_a_changed_network_stays_while_others_use_it():
     before = "services: {a: {}, b: {}}"
     now = before + "\nnetworks: {default: {internal: true}}"
-    assert plan(now, before=before, services=("a",)) == """
+    assert (
+        plan(now, before=before, services=("a",))
+        == """
             warning: network p_default is not as declared any more (internal changed), but containers that this command leaves alone are on it; run `up` for the whole project
         """
+    )
 
 
 def test_a_missing_external_network_is_an_error():
-    with pytest.raises(ComposeError, match="network shared declared as external, but could not be found"):
+    with pytest.raises(
+        ComposeError, match="network shared declared as external, but could not be found"
+    ):
         plan(
             "services: {a: {networks: [shared]}}\nnetworks: {shared: {name: shared, external: true}}"
         )
@@ -439,14 +544,19 @@ VOLUME = "services: {a: {volumes: ['d:/d']}}\nvolumes: {d: {}}"
 
 
 def test_a_changed_volume_keeps_its_data():
-    assert plan(VOLUME.replace("d: {}", "d: {driver_opts: {type: tmpfs}}"), before=VOLUME) == """
+    assert (
+        plan(VOLUME.replace("d: {}", "d: {driver_opts: {type: tmpfs}}"), before=VOLUME)
+        == """
             warning: volume "p_d" is not as declared any more (driver_opts changed) and stays as it is; with `-y` it is recreated, and its data is lost
         """
+    )
 
 
 def test_a_changed_volume_is_made_anew_with_consent():
     now = VOLUME.replace("d: {}", "d: {driver_opts: {type: tmpfs}}")
-    assert plan(now, before=VOLUME, yes=True) == """
+    assert (
+        plan(now, before=VOLUME, yes=True)
+        == """
             1        stop a-1           volume p_d: driver_opts changed
             2  <- 1  remove a-1         volume p_d: driver_opts changed
             3  <- 2  remove volume p_d  driver_opts changed
@@ -454,6 +564,7 @@ def test_a_changed_volume_is_made_anew_with_consent():
             5  <- 4  create a-1         volume p_d: driver_opts changed
             6  <- 5  start a-1
         """
+    )
 
 
 def test_a_missing_external_volume_is_an_error():
@@ -466,7 +577,9 @@ def test_a_missing_external_volume_is_an_error():
 
 def test_hooks_stand_around_start_and_stop():
     now = "services: {a: {post_start: [[x]], pre_stop: [[y]], pre_start: [[z]]}}"
-    assert plan(now, before=now, force_recreate=True) == """
+    assert (
+        plan(now, before=now, force_recreate=True)
+        == """
             1          create a-1             forced
             2  <- 1    run pre_stop of a-1
             3  <- 2    stop a-1               replaced
@@ -476,10 +589,14 @@ def test_hooks_stand_around_start_and_stop():
             7  <- 5,6  start a-1
             8  <- 7    run post_start of a-1
         """
+    )
 
 
 def test_pre_start_does_not_run_while_a_replica_runs():
     stack = "services: {a: {pre_start: [[z]], scale: 2}}"
-    assert plan(stack, before=stack, states="a-2 exited 1") == """
+    assert (
+        plan(stack, before=stack, states="a-2 exited 1")
+        == """
             1    start a-2
         """
+    )

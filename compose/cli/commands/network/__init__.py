@@ -1,0 +1,1 @@
+"""Networks of this machine, those of no project too."""

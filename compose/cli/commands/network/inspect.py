@@ -1,0 +1,22 @@
+"""Print all that is known about networks, as JSON."""
+
+from typing import Annotated
+
+from compose.cli.context import Context
+from compose.cli.flags import Argument
+from compose.cli.options import InspectFormat, Words
+
+
+def command(
+    context: Context,
+    names: Annotated[Words, Argument("NETWORK [NETWORK...]", minimum=1)],
+    format: InspectFormat = "",
+) -> None:
+    from compose.output import documents_of_engine
+
+    with context.open_machine() as machine:
+        found = [
+            documents_of_engine.network(machine.network(name), machine.containers())
+            for name in names
+        ]
+    context.console.out.lines(documents_of_engine.show(found, format=format))

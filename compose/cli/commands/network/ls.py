@@ -1,0 +1,26 @@
+"""List networks."""
+
+from typing import Annotated
+
+from compose.cli.context import Context
+from compose.cli.flags import Flag
+from compose.cli.options import Quiet, RowFormat, Words
+
+
+def command(
+    context: Context,
+    quiet: Quiet = False,
+    format: RowFormat = "",
+    no_trunc: Annotated[bool, Flag("--no-trunc", help="whole ids")] = False,
+    filter: Annotated[
+        Words, Flag("-f", "--filter", metavar="KEY=VALUE", help="only such ones")
+    ] = (),
+) -> None:
+    from compose.output import tables
+    from compose.output.filters import select_networks
+
+    with context.open_machine() as machine:
+        found = select_networks(machine.networks(), filter, machine.containers)
+    context.console.out.lines(
+        tables.show_networks(found, format=format, quiet=quiet, truncate=not no_trunc)
+    )

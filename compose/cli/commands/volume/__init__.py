@@ -1,0 +1,1 @@
+"""Volumes of this machine, those of no project too."""

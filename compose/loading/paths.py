@@ -1,0 +1,97 @@
+"""Paths of the host become absolute, by the annotation of their attribute. Source: 12.3.
+
+The base is the project directory (of an extends file: its own folder, and then relative to the project's).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+from compose.errors import Path
+from compose.loading.report import Report
+from compose.model.attribute import Attribute
+from compose.tree import Node
+
+Join = Callable[[str], str]
+
+_REMOTE = ("service:", "https://", "http://", "git://", "ssh://", "github.com/", "git@")
+_WINDOWS = re.compile(r"[a-zA-Z]:[\\/]|\\\\")
+
+
+def absolute(base: str, home: str) -> Join:
+    """How a path is completed: `~` is `home`, what is relative lies below `base`."""
+
+    def join(path: str) -> str:
+        if path == "~" or path.startswith("~/"):
+            path = home + path[1:]
+        return path if path.startswith("/") else os.path.normpath(os.path.join(base, path))
+
+    return join
+
+
+def resolve(root: Node, shape: Attribute, join: Join, report: Report) -> None:
+    """Complete every path of a tree in place."""
+    _Paths(join, report).visit(root, shape, None, ())
+    report.finish()
+
+
+class _Paths:
+    def __init__(self, join: Join, report: Report) -> None:
+        self.join = join
+        self.report = report
+
+    def visit(self, node: Node, shape: Attribute, parent: Node | None, path: Path) -> None:
+        kind = _KINDS.get(shape.annotation)
+        if kind is not None:
+            for leaf in (node, *node.items, *node.mapping.values()):
+                self._leaf(leaf, kind, parent, path)
+        elif shape.annotation == "Mapping[str, Volume]":
+            for volume in node.mapping.values():
+                self._local_bind(volume)
+        if shape.of is None:
+            return
+        for name, child in node.mapping.items():
+            inside = shape.inside(name)
+            if inside is not None:
+                self.visit(child, inside, node, (*path, name))
+        for index, item in enumerate(node.items):
+            inside = shape.inside(index)
+            if inside is not None:
+                self.visit(item, inside, node, (*path, index))
+
+    def _leaf(self, leaf: Node, kind: str, parent: Node | None, path: Path) -> None:
+        text = leaf.value
+        if not isinstance(text, str):
+            return
+        if kind == "context" and ("://" in text or text.startswith(_REMOTE)):
+            return
+        if kind == "source" and not self._is_bind(leaf, parent, path):
+            return
+        if text and not _WINDOWS.match(text):
+            leaf.value = self.join(text)
+
+    def _is_bind(self, leaf: Node, parent: Node | None, path: Path) -> bool:
+        mount = parent.get("type") if parent is not None else None
+        return mount is not None and mount.value == "bind"
+
+    def _local_bind(self, volume: Node) -> None:
+        """The `device` of a volume that is a bind mount of the local driver."""
+        driver, options = volume.get("driver"), volume.get("driver_opts")
+        if driver is None or driver.value != "local" or options is None:
+            return
+        mode, device = options.get("o"), options.get("device")
+        if mode is not None and mode.value == "bind" and device is not None and device.text:
+            device.value = self.join(device.text)
+
+
+_KINDS = {
+    "HostPath": "path",
+    "tuple[HostPath, ...]": "path",
+    "SshKeys": "path",
+    "ContextPath": "context",
+    "Mapping[str, ContextPath]": "context",
+    "BindSource": "source",
+}
+"""Annotation -> which of its values are paths."""

@@ -1,0 +1,120 @@
+"""What a stage has to say: faults and warnings, collected, so that one run tells all of them.
+
+A stage adds faults and goes on; `finish()` ends it with one InvalidFile if there were any. Used by all of loading/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from compose.errors import Fault, InvalidFile, Path
+from compose.position import Position
+from compose.tree import Node, Origin, Refused
+
+MOST_FAULTS = 50
+"""More faults than anybody reads are not collected."""
+
+Trail = tuple[tuple[str, Position], ...]
+
+
+class Warned:
+    """Something that is accepted but probably not meant. `str()` is one line."""
+
+    __slots__ = ("code", "message", "where")
+
+    def __init__(self, code: str, message: str, where: Position | None = None) -> None:
+        self.code = code
+        self.message = message
+        self.where = where
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}warning {self.code}: {self.message}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+class Report:
+    """Faults of the running stage, and the warnings of all stages (each text once)."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.warnings: dict[tuple[str, str], Warned] = {}
+        self._trail: Trail = ()
+
+    def refuse(
+        self,
+        code: str,
+        message: str,
+        where: Position | None,
+        path: Path = (),
+        *,
+        hint: str = "",
+        trail: Trail = (),
+    ) -> None:
+        """Note a fault; the stage goes on."""
+        if len(self.faults) >= MOST_FAULTS:
+            self.finish()
+        came = (*trail, *trail_of(where), *self._trail)
+        self.faults.append(Fault(code, message, where=where, path=path, hint=hint, trail=came))
+
+    def take(self, refused: Refused, path: Path) -> None:
+        """Note what an attribute's own function refused."""
+        self.refuse(refused.code, refused.message, refused.node.origin, path, hint=refused.hint)
+
+    @contextmanager
+    def collecting(self, path: Path) -> Iterator[None]:
+        """Refusals inside the block are noted under `path`, and the block is left."""
+        try:
+            yield
+        except Refused as refused:
+            self.take(refused, path)
+
+    @contextmanager
+    def within(self, words: str, where: Position | None) -> Iterator[None]:
+        """Faults found inside the block say how the loader came there."""
+        before = self._trail
+        if where is not None:
+            self._trail = ((words, where), *before)
+        try:
+            yield
+        finally:
+            self._trail = before
+
+    def warn(self, code: str, message: str, where: Position | None = None) -> None:
+        """Note a warning, unless the same text was noted before."""
+        self.warnings.setdefault((code, message), Warned(code, message, where))
+
+    def finish(self) -> None:
+        """End a stage: raise InvalidFile with all its faults, in the order of the files."""
+        if self.faults:
+            faults, self.faults = self.faults, []
+            raise InvalidFile(*unique(faults))
+
+
+def unique(faults: Iterable[Fault]) -> list[Fault]:
+    """Each fault once: the same place may be visited through aliases or in several stages."""
+    seen: dict[object, Fault] = {}
+    for fault in faults:
+        place = fault.where.key if fault.where else None
+        seen.setdefault((fault.code, fault.message, place), fault)
+    return list(seen.values())
+
+
+def trail_of(where: Position | None) -> Trail:
+    """How a value came to its place, as far as that helps to understand a fault in it."""
+    if not isinstance(where, Origin):
+        return ()
+    words = {"extends": "taken over by", "include": "included from"}
+    return tuple(
+        (f"{words[step.kind]} {step.text}".rstrip() + ",", step.where)
+        for step in reversed(where.how)
+        if step.kind in words and step.where is not None
+    )
+
+
+def place_of(node: Node) -> Position:
+    """Where to point at for a node: its value."""
+    return node.origin

@@ -1,0 +1,144 @@
+"""`${NAME:-default}`: the grammar of variables in values, as Compose files and dotenv files share it.
+
+Pure: text and a look-up in, text out. Source: 16.1 of the Compose file reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+Lookup = Callable[[str], "str | None"]
+Unset = Callable[[str], None]
+
+_NAME = "[_a-zA-Z][_a-zA-Z0-9]*"
+_TOKEN = re.compile(
+    rf"\$(?:(?P<escaped>\$)|(?P<named>{_NAME})|(?P<braced>\{{{_NAME}(?::?[-+?].*)?\}})|(?P<invalid>\{{))"
+)
+_BRACED = re.compile(rf"\{{(?P<name>{_NAME})(?:(?P<operator>:?[-+?])(?P<word>.*))?\}}", re.DOTALL)
+DEEPEST = 30
+LONGEST = 1024 * 1024
+"""Neither a nest of defaults nor a value repeated without end is followed further than this."""
+
+
+class BadVariable(Exception):
+    """A `${...}` that does not parse, or whose variable is required and missing.
+
+    `kind` is "format", "required" or "size"; `offset` is where it begins in the text.
+    """
+
+    def __init__(self, kind: str, message: str, *, name: str = "", offset: int = 0) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.name = name
+        self.offset = offset
+
+
+def substitute(text: str, lookup: Lookup, unset: Unset, depth: int = 0) -> str:
+    """The text with its variables replaced; `unset` is told of each that has no value and no default.
+
+    Replaced values are not looked at again. Raises BadVariable.
+    """
+    if depth > DEEPEST:
+        raise BadVariable("size", f"defaults are nested more than {DEEPEST} deep")
+    parts: list[str] = []
+    size, position = 0, 0
+    while (found := _TOKEN.search(text, position)) is not None:
+        parts.append(text[position : found.start()])
+        value, position = _replace(found, text, lookup, unset, depth)
+        parts.append(value)
+        size += len(value)
+        if size > LONGEST:
+            raise BadVariable("size", f"the value grows beyond {LONGEST} characters")
+    parts.append(text[position:])
+    return "".join(parts)
+
+
+def _replace(
+    found: re.Match[str], text: str, lookup: Lookup, unset: Unset, depth: int
+) -> tuple[str, int]:
+    if found["escaped"]:
+        return "$", found.end()
+    if found["named"]:
+        return _value(found["named"], lookup, unset), found.end()
+    if not found["braced"]:
+        raise BadVariable("format", _format(text, found.start()), offset=found.start())
+    start = found.start("braced")
+    end = _closing(text, start, found.end("braced"))
+    braced = _BRACED.fullmatch(text, start, end)
+    if braced is None:
+        raise BadVariable("format", _format(text, found.start()), offset=found.start())
+    try:
+        return _apply(braced, lookup, unset, depth), end
+    except BadVariable as bad:
+        bad.offset = found.start()
+        raise
+
+
+def _format(text: str, offset: int) -> str:
+    shown = text[offset : offset + 40].split("\n")[0]
+    return f"`{shown}` is no variable"
+
+
+def _closing(text: str, start: int, last: int) -> int:
+    """The end of the braces that open at `start`: where they balance, else the last `}` of the line."""
+    depth, index = 0, start
+    while index < last:
+        if text[index] == "}":
+            depth -= 1
+            if depth == 0:
+                return index + 1
+        elif text[index] == "{":
+            depth += 1
+            index += 1
+        index += 1
+    return last
+
+
+def _value(name: str, lookup: Lookup, unset: Unset) -> str:
+    value = lookup(name)
+    if value is None:
+        unset(name)
+        return ""
+    return value
+
+
+def _apply(braced: re.Match[str], lookup: Lookup, unset: Unset, depth: int) -> str:
+    name, operator, word = braced["name"], braced["operator"], braced["word"]
+    if not operator:
+        return _value(name, lookup, unset)
+    value = lookup(name)
+    present = value is not None and (value != "" or ":" not in operator)
+    if operator.endswith("-"):
+        return value if present and value is not None else _word(word, lookup, unset, depth)
+    if operator.endswith("+"):
+        return _word(word, lookup, unset, depth) if present else ""
+    if present and value is not None:
+        return value
+    reason = _word(word, lookup, unset, depth)
+    message = f"the variable `{name}` is required" + (f": {reason}" if reason else "")
+    raise BadVariable("required", message, name=name)
+
+
+def _word(word: str, lookup: Lookup, unset: Unset, depth: int) -> str:
+    return substitute(word, lookup, unset, depth + 1) if "$" in word else word
+
+
+def names_in(text: str) -> list[tuple[str, str, str]]:
+    """Every variable that the text mentions: (name, operator, word), nested ones too; nothing is refused."""
+    names: list[tuple[str, str, str]] = []
+    position = 0
+    while (found := _TOKEN.search(text, position)) is not None:
+        position = found.end()
+        if found["named"]:
+            names.append((found["named"], "", ""))
+        elif found["braced"]:
+            start = found.start("braced")
+            position = _closing(text, start, found.end("braced"))
+            braced = _BRACED.fullmatch(text, start, position)
+            if braced is not None:
+                word = braced["word"] or ""
+                names.append((braced["name"], braced["operator"] or "", word))
+                names.extend(names_in(word))
+    return names

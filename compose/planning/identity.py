@@ -1,0 +1,52 @@
+"""One project name, two folders: what is shared, what is asked about.
+
+As in Docker Compose the name is the project, so `up` in a second folder of that name works on the
+first one's containers. That is said, and what would cost the other folder something is refused
+unless the caller names the project himself (`-p`) or says yes. Source: DESIGN.md 5.
+"""
+
+from __future__ import annotations
+
+from compose.errors import ComposeError
+from compose.model.project import Project
+from compose.planning import labels
+from compose.planning.actions import CreateContainer, RemoveContainer
+from compose.planning.observed import Observed
+from compose.planning.plan import Plan
+
+
+def other_folder(project: Project, observed: Observed) -> str:
+    """The folder that the existing containers come from, if it is another one; else nothing."""
+    folders = {record.options.labels.get(labels.WORKING_DIR, "") for record in observed.containers}
+    folders.discard("")
+    if not folders and observed.project is not None and (observed.networks or observed.volumes):
+        folders = {observed.project.folder} - {""}
+    if project.working_dir in folders or not folders:
+        return ""
+    return min(folders)
+
+
+def warning(project: Project, folder: str) -> str:
+    return (
+        f'project "{project.name}" was started from {folder}: this folder shares it;'
+        " `-p NAME` makes one of its own"
+    )
+
+
+def refuse(project: Project, folder: str, what: str) -> ComposeError:
+    return ComposeError(
+        f'project "{project.name}" was started from {folder}: {what} is refused from here',
+        code="E260",
+        hint=f"`-p {project.name}` or `-y` says that it is meant; `-p NAME` makes another project",
+    )
+
+
+def replaces_most(plan: Plan, observed: Observed) -> bool:
+    """Whether the plan ends more than one container that is there, or the only one."""
+    ended = {
+        action.replaces if isinstance(action, CreateContainer) else action.id
+        for action in plan
+        if (isinstance(action, CreateContainer) and action.replaces)
+        or isinstance(action, RemoveContainer)
+    }
+    return len(ended) > 1 or (len(ended) == 1 and len(observed.containers) == 1)

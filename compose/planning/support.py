@@ -1,0 +1,329 @@
+"""What of the file cannot be done here, for the services that are about to run; with its line.
+
+An error where going on without it would weaken isolation or change what the program sees, a warning
+otherwise; never silence. Judged before the first action of `up`, `create` and `run`; verbs that
+load or read accept everything. `NOT_HONOURED` is the table, the functions are what a table cannot
+say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+from compose.errors import Fault, InvalidFile, Path
+from compose.model.project import Project
+from compose.model.service import Service
+from compose.planning.dependencies import check_circles
+from compose.planning.networks import NOT_OURS
+from compose.planning.observed import Observed
+from runtime.frozen import dataclass
+
+ERROR, WARNING = "error", "warning"
+LOG_DRIVERS = ("", "native", "json-file", "local", "none")
+OUR_RUNTIMES = ("", "runc", "io.containerd.runc.v2")
+_SWARM = "is for clusters, and does nothing here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """An attribute that is not acted on, unless its value is one of `harmless`."""
+
+    attribute: str
+    level: str
+    why: str
+    hint: str = ""
+    harmless: tuple[object, ...] = ()
+
+
+NOT_HONOURED = (
+    Rule(
+        attribute="provider",
+        level=ERROR,
+        why="services that another program provides cannot be started yet",
+    ),
+    Rule(attribute="models", level=ERROR, why="models cannot be provided"),
+    Rule(attribute="gpus", level=ERROR, why="GPUs cannot be handed to containers yet"),
+    Rule(
+        attribute="use_api_socket",
+        level=ERROR,
+        why="there is no engine socket to hand to the container",
+    ),
+    Rule(
+        attribute="runtime",
+        level=ERROR,
+        why="another runtime cannot be chosen",
+        harmless=OUR_RUNTIMES,
+    ),
+    Rule(
+        attribute="userns_mode",
+        level=ERROR,
+        why="only the host's user namespace can be used",
+        harmless=("", "host"),
+    ),
+    Rule(attribute="credential_spec", level=WARNING, why="is for Windows"),
+    Rule(attribute="isolation", level=WARNING, why="is for Windows", harmless=("", "default")),
+    Rule(attribute="cpu_count", level=WARNING, why="is for Windows", hint="use `cpus`"),
+    Rule(attribute="cpu_percent", level=WARNING, why="is for Windows", hint="use `cpus`"),
+    Rule(
+        attribute="storage_opt",
+        level=WARNING,
+        why="a container's file system cannot be limited",
+    ),
+    Rule(attribute="deploy.mode", level=WARNING, why=_SWARM, harmless=("", "replicated")),
+    Rule(attribute="deploy.labels", level=WARNING, why=_SWARM, hint="use `labels`"),
+    Rule(attribute="deploy.update_config", level=WARNING, why=_SWARM),
+    Rule(attribute="deploy.rollback_config", level=WARNING, why=_SWARM),
+    Rule(attribute="deploy.placement", level=WARNING, why=_SWARM),
+    Rule(attribute="deploy.endpoint_mode", level=WARNING, why=_SWARM),
+    Rule(attribute="deploy.resources.reservations.cpus", level=WARNING, why=_SWARM),
+    Rule(attribute="deploy.resources.reservations.generic_resources", level=WARNING, why=_SWARM),
+    Rule(
+        attribute="deploy.resources.reservations.devices",
+        level=ERROR,
+        why="devices cannot be reserved yet",
+        hint="use `devices` for a device file of this machine",
+    ),
+)
+
+
+def check(project: Project, names: Iterable[str], observed: Observed) -> tuple[Fault, ...]:
+    """The warnings. Raises InvalidFile with every error there is."""
+    check_circles(project)
+    errors: list[Fault] = []
+    warnings: list[Fault] = []
+    selected = [project.services[name] for name in names]
+    for service in selected:
+        for level, fault in _of_service(project, service, observed):
+            (errors if level == ERROR else warnings).append(fault)
+    for level, fault in _of_project(project, selected):
+        (errors if level == ERROR else warnings).append(fault)
+    if errors:
+        raise InvalidFile(*errors)
+    return tuple(warnings)
+
+
+Finding = tuple[str, Fault]
+
+
+def _of_service(project: Project, service: Service, observed: Observed) -> Iterator[Finding]:
+    for rule in NOT_HONOURED:
+        value = _value(service, rule.attribute)
+        if value and value not in rule.harmless:
+            path = ("services", service.name, *rule.attribute.split("."))
+            message = f"`{rule.attribute}`: {rule.why}"
+            yield rule.level, _fault(project, path, message, rule.hint)
+    for check_one in _CHECKS:
+        yield from check_one(project, service)
+    yield from _missing_sources(project, service, observed.missing_paths)
+
+
+def _value(service: Service, attribute: str) -> object:
+    value: object = service
+    for name in attribute.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def _fault(project: Project, path: Path, message: str, hint: str = "", code: str = "E250") -> Fault:
+    known = project.origins.key_of(path) or project.origins.nearest(path)
+    return Fault(code, message, where=known, path=path, hint=hint)
+
+
+# --- services
+
+
+def _network_mode(project: Project, service: Service) -> Iterator[Finding]:
+    mode = service.network_mode
+    path = ("services", service.name, "network_mode")
+    kind = mode.partition(":")[0]
+    if mode and mode not in ("none", "host") and kind not in ("service", "container"):
+        yield (
+            ERROR,
+            _fault(
+                project,
+                path,
+                f"`network_mode: {mode}`: there is no such network outside of projects",
+                "remove `network_mode`: the project's own network is the default",
+            ),
+        )
+    if service.ports and kind in ("service", "container", "none"):
+        yield (
+            ERROR,
+            _fault(
+                project,
+                ("services", service.name, "ports"),
+                f"ports cannot be published with `network_mode: {mode}`",
+                "publish them at the service whose network this one shares",
+            ),
+        )
+    if service.ports and mode == "host":
+        yield (
+            WARNING,
+            _fault(
+                project,
+                ("services", service.name, "ports"),
+                "published ports are discarded when using host network mode",
+            ),
+        )
+
+
+def _ports(project: Project, service: Service) -> Iterator[Finding]:
+    for index, port in enumerate(service.ports):
+        path = ("services", service.name, "ports", index)
+        if port.protocol == "sctp":
+            yield ERROR, _fault(project, path, "ports of SCTP cannot be published")
+        is_fixed = port.published and "-" not in port.published
+        if is_fixed and service.replicas > 1 and service.network_mode != "host":
+            yield (
+                ERROR,
+                _fault(
+                    project,
+                    path,
+                    f"{service.replicas} replicas cannot share host port {port.published}",
+                    f"publish a range, or any free port: `- {port.target}`",
+                ),
+            )
+
+
+def _mounts(project: Project, service: Service) -> Iterator[Finding]:
+    for index, mount in enumerate(service.volumes):
+        if mount.type in ("npipe", "cluster"):
+            path = ("services", service.name, "volumes", index)
+            yield ERROR, _fault(project, path, f"mounts of type {mount.type} cannot be made")
+
+
+def _file_references(project: Project, service: Service) -> Iterator[tuple[str, int, Any, Any]]:
+    """(secret or config, index, reference, what it refers to)."""
+    for index, secret in enumerate(service.secrets):
+        if secret.source in project.secrets:
+            yield "secret", index, secret, project.secrets[secret.source]
+    for index, config in enumerate(service.configs):
+        if config.source in project.configs:
+            yield "config", index, config, project.configs[config.source]
+
+
+def _files(project: Project, service: Service) -> Iterator[Finding]:
+    for kind, index, reference, source in _file_references(project, service):
+        if source.external or getattr(source, "driver", "") or source.template_driver:
+            message = f"unsupported external {kind} {reference.source}"
+            yield ERROR, _fault(project, (f"{kind}s", reference.source), message)
+        for owner in ("uid", "gid"):
+            if not (getattr(reference, owner) or "0").isdigit():
+                path = ("services", service.name, f"{kind}s", index)
+                yield ERROR, _fault(project, path, f"`{owner}` of a {kind} must be a number")
+
+
+def _healthcheck(project: Project, service: Service) -> Iterator[Finding]:
+    check = service.healthcheck
+    if check is not None and check.start_interval and not check.start_period:
+        yield (
+            ERROR,
+            _fault(
+                project,
+                ("services", service.name, "healthcheck", "start_interval"),
+                "healthcheck.start_interval requires healthcheck.start_period to be set",
+            ),
+        )
+
+
+def _logging(project: Project, service: Service) -> Iterator[Finding]:
+    if service.logging is not None and service.logging.driver not in LOG_DRIVERS:
+        yield (
+            WARNING,
+            _fault(
+                project,
+                ("services", service.name, "logging", "driver"),
+                f"there is no log driver `{service.logging.driver}`: output is kept here",
+                f"one of {', '.join(LOG_DRIVERS[1:])}",
+            ),
+        )
+
+
+def _hooks(project: Project, service: Service) -> Iterator[Finding]:
+    for index, hook in enumerate(service.pre_start):
+        if hook.per_replica:
+            path = ("services", service.name, "pre_start", index, "per_replica")
+            yield ERROR, _fault(project, path, "`per_replica: true` is not supported")
+
+
+_CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
+    _network_mode,
+    _ports,
+    _mounts,
+    _files,
+    _healthcheck,
+    _logging,
+    _hooks,
+)
+
+
+def _missing_sources(
+    project: Project, service: Service, missing: Collection[str]
+) -> Iterator[Finding]:
+    """Files of the host that must be there."""
+    for index, mount in enumerate(service.volumes):
+        if mount.type == "bind" and mount.source in missing:
+            path = ("services", service.name, "volumes", index)
+            hint = "make it, or use the short form, which makes a folder"
+            message = f"bind source path does not exist: {mount.source}"
+            yield ERROR, _fault(project, path, message, hint, "E251")
+    for kind, _index, reference, source in _file_references(project, service):
+        if source.file in missing:
+            message = f"{kind} file does not exist: {source.file}"
+            place = (f"{kind}s", reference.source, "file")
+            yield ERROR, _fault(project, place, message, code="E251")
+
+
+# --- the rest of the project
+
+
+def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
+    yield from _container_names(project, selected)
+    for key in dict.fromkeys(key for service in selected for key in service.networks):
+        network = project.networks[key]
+        if network.driver not in ("", "bridge") and not network.external:
+            yield (
+                ERROR,
+                _fault(
+                    project,
+                    ("networks", key, "driver"),
+                    f"there is no network driver `{network.driver}`, only `bridge`",
+                ),
+            )
+        if network.external and network.name in NOT_OURS:
+            yield (
+                ERROR,
+                _fault(
+                    project,
+                    ("networks", key),
+                    f"`{network.name}` is a mode here, and no network",
+                    f"write `network_mode: {network.name}` in the service",
+                ),
+            )
+    for key, volume in project.volumes.items():
+        if volume.driver not in ("", "local") and not volume.external:
+            yield (
+                ERROR,
+                _fault(
+                    project,
+                    ("volumes", key, "driver"),
+                    f"there is no volume driver `{volume.driver}`, only `local`",
+                ),
+            )
+
+
+def _container_names(project: Project, selected: list[Service]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for service in selected:
+        name = service.container_name
+        if name and name in first:
+            yield (
+                ERROR,
+                _fault(
+                    project,
+                    ("services", service.name, "container_name"),
+                    f'container name "{name}" is already in use by service {first[name]}',
+                ),
+            )
+        first.setdefault(name, service.name)

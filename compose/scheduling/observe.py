@@ -1,0 +1,97 @@
+"""The engine's reads, put together as Observed. Takes everything, chooses nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+
+from compose.model.project import Project
+from compose.planning import images
+from compose.planning.observed import Observed
+from runtime.engine import Engine
+from runtime.values import ImageRecord, NetworkRecord, VolumeRecord
+
+
+def observe(engine: Engine, project: Project, *, names: Iterable[str] | None = None) -> Observed:
+    """All of the project; images and files of secrets for the services in `names` (all: None)."""
+    wanted = tuple(project.services) if names is None else tuple(names)
+    return Observed(
+        project=engine.find_project(project.name),
+        containers=engine.containers(project.name),
+        networks=_networks(engine, project),
+        volumes=_volumes(engine, project),
+        images=_images(engine, project, wanted),
+        file_digests=_digests(project, wanted),
+        missing_paths=_missing_paths(project, wanted),
+    )
+
+
+def observe_by_name(engine: Engine, name: str) -> Observed:
+    """What labels say, for a project whose files are not read."""
+    return Observed(
+        project=engine.find_project(name),
+        containers=engine.containers(name),
+        networks={record.name: record for record in engine.networks(name)},
+        volumes={
+            record.name: record for record in engine.volumes(name) if not record.options.anonymous
+        },
+    )
+
+
+def _networks(engine: Engine, project: Project) -> Mapping[str, NetworkRecord]:
+    found = {record.name: record for record in engine.networks(project.name)}
+    for network in project.networks.values():
+        if network.name not in found and (record := engine.network(network.name)) is not None:
+            found[network.name] = record
+    return found
+
+
+def _volumes(engine: Engine, project: Project) -> Mapping[str, VolumeRecord]:
+    found = {record.name: record for record in engine.volumes(project.name)}
+    for volume in project.volumes.values():
+        if volume.name not in found and (record := engine.volume(volume.name)) is not None:
+            found[volume.name] = record
+    return found
+
+
+def _images(engine: Engine, project: Project, names: tuple[str, ...]) -> Mapping[str, ImageRecord]:
+    references = images.references(project, names)
+    found = ((reference, engine.image(reference)) for reference in references)
+    return {reference: record for reference, record in found if record is not None}
+
+
+def _digests(project: Project, names: tuple[str, ...]) -> Mapping[str, str]:
+    """Of the files behind secrets and configs; a file that is not there has none."""
+    paths = _files(project, names)
+    return {path: digest for path in paths if path and (digest := _digest(path))}
+
+
+def _missing_paths(project: Project, names: tuple[str, ...]) -> frozenset[str]:
+    """Of what must be there: those files, and binds that are not to be made."""
+    binds = {
+        mount.source
+        for name in names
+        for mount in project.all_services[name].volumes
+        if mount.type == "bind" and not (mount.bind and mount.bind.create_host_path)
+    }
+    needed = {*binds, *_files(project, names)} - {""}
+    return frozenset(path for path in needed if not os.path.lexists(path))
+
+
+def _files(project: Project, names: tuple[str, ...]) -> Iterable[str]:
+    paths: dict[str, None] = {}
+    for name in names:
+        service = project.all_services[name]
+        for secret in service.secrets:
+            paths[project.secrets[secret.source].file] = None
+        for config in service.configs:
+            paths[project.configs[config.source].file] = None
+    return paths
+
+
+def _digest(path: str) -> str:
+    if not os.path.isfile(path):
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,144 @@
+"""A verb on its way: what it works on, and how its plan is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from compose.errors import ActionFailed, Fault
+from compose.model.project import Project
+from compose.planning.actions import Action, RunHooks, StartContainer, WaitFor
+from compose.planning.observed import Observed
+from compose.planning.plan import Plan
+from compose.scheduling.events import Message, OnEvent, ResourceEvent, Warned
+from compose.scheduling.interrupts import Interrupts
+from compose.scheduling.perform import perform
+from compose.scheduling.run_plan import run_plan
+from compose.scheduling.work import Work
+from runtime import tasks
+from runtime.engine import Engine
+from runtime.values import ContainerRecord, PortBinding
+
+
+class Session:
+    """One verb of one project. `is_meant`: the caller named the project himself."""
+
+    def __init__(
+        self,
+        project: Project,
+        engine: Engine,
+        on_event: OnEvent,
+        *,
+        parallel: int = -1,
+        dry: bool = False,
+        is_meant: bool = False,
+        env_files: tuple[str, ...] = (),
+        interrupts: Interrupts | None = None,
+    ) -> None:
+        self.project = project
+        self.engine = engine
+        self.on_event = on_event
+        self.parallel = parallel
+        self.dry = dry
+        self.is_meant = is_meant
+        self.env_files = env_files
+        self.interrupts = interrupts or Interrupts()
+
+    def warn(self, text: str) -> None:
+        self.on_event(Message(text=text, level="warning"))
+
+    def warn_of(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.on_event(Warned(fault=fault))
+
+    def work(self, observed: Observed, *, quiet_pull: bool = False) -> Work:
+        """Must be called where tasks run: it holds events of the loop."""
+        return Work(
+            self.project,
+            observed,
+            self.engine,
+            self.on_event,
+            env_files=self.env_files,
+            quiet_pull=quiet_pull,
+            dry=self.dry,
+        )
+
+    async def carry_out(
+        self,
+        plan: Plan,
+        observed: Observed,
+        *,
+        quiet_pull: bool = False,
+        wait_timeout: float | None = None,
+    ) -> Work:
+        """All of the plan. Raises ActionFailed, also when `wait_timeout` seconds were not enough."""
+        self.announce(plan)
+        work = self.work(observed, quiet_pull=quiet_pull)
+        try:
+            with tasks.fail_after(wait_timeout):
+                await self.run(plan, work)
+        except TimeoutError:
+            raise ActionFailed(
+                f"application not healthy after {wait_timeout:g}s", code="E208"
+            ) from None
+        return work
+
+    def announce(self, plan: Plan) -> None:
+        """What the planners have to say, and what is as it should be."""
+        for text in plan.warnings:
+            self.warn(text)
+        for name in plan.untouched:
+            self.on_event(ResourceEvent(id=f"Container {name}", text="Running", status="Done"))
+
+    async def run(self, plan: Plan, work: Work) -> None:
+        """With the engine's events at hand if an action waits for one."""
+        if not any(_waits(action) for action in plan):
+            await self._run(plan, work)
+            return
+        async with tasks.group() as group:
+            group.start_soon(work.states.watch)
+            await self._run(plan, work)
+            group.cancel()
+
+    async def _run(self, plan: Plan, work: Work) -> None:
+        await run_plan(
+            plan,
+            lambda action: perform(work, action),
+            parallel=self.parallel,
+            on_optional=self._tell_optional,
+        )
+
+    def _tell_optional(self, action: Action, error: Exception) -> None:
+        if isinstance(action, WaitFor):
+            self.warn(f'optional dependency "{action.service}" failed to start: {error}')
+        else:
+            self.warn(f"{action}: {error}")
+
+    def check_ports(self, plan: Plan, work_of: Observed) -> None:
+        """Raises PortTaken for a port that somebody else holds, before anything is started."""
+        from compose.scheduling.ports import fixed_ports
+
+        ours = {port.host_port for record in work_of.containers for port in record.state.ports}
+        bindings: list[PortBinding] = []
+        for action in plan:
+            if isinstance(action, StartContainer):
+                service = self.project.all_services[action.service]
+                bindings += fixed_ports(self.project, service)
+        self.engine.check_ports([port for port in bindings if port.host_port not in ours])
+
+
+def _waits(action: Action) -> bool:
+    return isinstance(action, WaitFor) or (
+        isinstance(action, RunHooks) and action.kind == "pre_start"
+    )
+
+
+def records_of(
+    engine: Engine, project: Project, names: Iterable[str]
+) -> tuple[ContainerRecord, ...]:
+    """The replicas of the services as they are now, by name."""
+    wanted = set(names)
+    return tuple(
+        record
+        for record in engine.containers(project.name)
+        if record.options.service in wanted and not record.options.oneoff
+    )

@@ -1,0 +1,84 @@
+"""`up`, `create`, `start`, `restart`, `scale`: make what is missing, start what does not run."""
+
+from __future__ import annotations
+
+import os
+
+from compose.model.project import Project
+from compose.options import CreateOptions, RestartOptions, StartOptions, UpOptions
+from compose.planning import identity, images, restarts, support
+from compose.planning.converge import converge, selected
+from compose.planning.observed import Observed
+from compose.planning.plan import Plan
+from compose.scheduling.observe import observe
+from compose.scheduling.session import Session
+
+
+async def up(session: Session, options: CreateOptions) -> int:
+    """`create`, and with UpOptions `up`. Returns the exit code: not 0 for abort options alone."""
+    observed, plan = await prepare(session, options)
+    wait_timeout = options.wait_timeout if isinstance(options, UpOptions) else None
+    if isinstance(options, UpOptions) and options.lease and not session.dry:
+        await take_lease(session)
+    if isinstance(options, UpOptions) and is_attached(options) and not session.dry:
+        from compose.scheduling.attach import up_attached
+
+        return await up_attached(session, options, plan, observed)
+    await session.carry_out(
+        plan, observed, quiet_pull=options.quiet_pull, wait_timeout=wait_timeout
+    )
+    return 0
+
+
+def is_attached(options: UpOptions) -> bool:
+    return not (options.detach or options.wait or options.no_start)
+
+
+async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, Plan]:
+    """Everything up to the first action of the plan: checks, warnings, images that may be newer."""
+    project = session.project
+    names = selected(project, options)
+    observed = observe(session.engine, project)
+    session.warn_of(support.check(project, names, observed))
+    folder = identity.other_folder(project, observed)
+    if folder and not session.is_meant and not options.yes:
+        session.warn(identity.warning(project, folder))
+        if options.remove_orphans:
+            raise identity.refuse(project, folder, "`--remove-orphans`")
+    refresh = images.refreshing(project, names, options, observed)
+    if not refresh.is_empty:
+        await session.carry_out(refresh, observed, quiet_pull=options.quiet_pull)
+        observed = observe(session.engine, project)
+    plan = converge(project, observed, options)
+    if folder and not session.is_meant and not options.yes:
+        if identity.replaces_most(plan, observed):
+            raise identity.refuse(project, folder, "recreating its containers")
+    session.check_ports(plan, observed)
+    return observed, plan
+
+
+async def take_lease(session: Session) -> None:
+    """The project ends with this process."""
+    pidfd = os.pidfd_open(os.getpid())
+    try:
+        await session.engine.lease(pidfd)
+    finally:
+        os.close(pidfd)
+
+
+async def start(session: Session, options: StartOptions) -> None:
+    observed = observe(session.engine, session.project)
+    plan = restarts.start(session.project, observed, options)
+    session.check_ports(plan, observed)
+    await session.carry_out(plan, observed, wait_timeout=options.wait_timeout)
+
+
+async def restart(session: Session, options: RestartOptions) -> None:
+    observed = observe(session.engine, session.project)
+    await session.carry_out(restarts.restart(session.project, observed, options), observed)
+
+
+def explain(project: Project, observed: Observed, options: UpOptions) -> Plan:
+    """The plan alone, with the pulls that would come first."""
+    support.check(project, selected(project, options), observed)
+    return converge(project, observed, options)

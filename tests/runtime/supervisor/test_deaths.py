@@ -1,0 +1,262 @@
+"""What survives when supervisor or keeper are killed (R10, R11), and what is said of what does not."""
+
+import os
+import signal
+
+import pytest
+
+from runtime.messages import AttachContainer, ProcessRecord, StartContainer, TakeLease
+from runtime.linux import files
+from runtime.state import run_states
+from runtime import codec
+from runtime.values import ExecOptions, PortBinding, RestartPolicy
+from runtime.messages import ExecInContainer, ExecStarted
+from tests.fakes.project import kill, wait_for_death
+
+pytestmark = pytest.mark.kernel
+
+
+def test_containers_survive_the_supervisor_and_go_on_to_be_logged(project):
+    project.shell(
+        "web",
+        "while read line; do echo $line; done; exit 3",
+        stdin_open=True,
+        ports=(PortBinding(container_port=80),),
+        labels={"resolver": ""},
+    )
+    before = project.start("web")
+    _message, (stdin,) = project.ask(AttachContainer(container_id="web"))
+    os.write(stdin, b"one\n")
+    for number in range(3):
+        project.kill_supervisor()
+        os.write(stdin, b"while nobody listens %d\n" % number)
+        project.wait_for_supervisor()
+        state = project.state("web")
+        assert (state.pid, state.start_time, state.ports) == (
+            before.pid,
+            before.start_time,
+            before.ports,
+        )
+    assert project.calls.count("serve web port resolver-udp stderr stdin stdout") == 4
+    with project.watch() as events:
+        os.close(stdin)
+        # the keeper holds it too: its copies are all that is open
+        _message, (stdin,) = project.ask(AttachContainer(container_id="web"))
+        os.write(stdin, b"two\n")
+        os.kill(before.pid, signal.SIGTERM)
+        assert events.until("die").exit_code == 143
+    os.close(stdin)
+    assert (
+        project.output("web")
+        == "one\n" + "".join(f"while nobody listens {n}\n" for n in range(3)) + "two\n"
+    )
+    assert "restart" not in " ".join(project.events)
+
+
+def test_an_exit_while_there_is_no_supervisor_is_told_by_the_next(project, monkeypatch):
+    project.shell("web", "read line; echo last words; exit 7", stdin_open=True)
+    project.start("web")
+    _message, (stdin,) = project.ask(AttachContainer(container_id="web"))
+    supervisor, pid = project.keeper.supervisor_pid, project.state("web").pid
+    # stopped, it does not hear of the exit; killed, it never will
+    os.kill(supervisor, signal.SIGSTOP)
+    os.write(stdin, b"end\n")
+    os.close(stdin)
+    wait_for_death(pid)
+    wait_for_record(project, "web-1.json")
+    kill(supervisor)
+    project.wait_for_supervisor()
+    state = project.state("web")
+    assert (state.status, state.exit_code) == ("exited", 7)
+    assert project.output("web") == "last words\n"
+    assert project.events[-1] == "web die exitCode=7"
+
+
+def test_an_exit_is_read_from_the_record_before_any_supervisor_lives(project):
+    project.shell("web", "read line; exit 7", stdin_open=True)
+    project.start("web")
+    _message, (stdin,) = project.ask(AttachContainer(container_id="web"))
+    os.kill(project.keeper.supervisor_pid, signal.SIGSTOP)
+    os.write(stdin, b"end\n")
+    wait_for_record(project, "web-1.json")
+    assert (project.state("web").status, project.state("web").exit_code) == ("exited", 7)
+    os.kill(project.keeper.supervisor_pid, signal.SIGCONT)
+
+
+def test_a_flood_is_logged_byte_for_byte_while_supervisors_die(project):
+    project.shell("web", "seq 1 2000000; echo end")
+    with project.watch():
+        project.start("web")
+    for _ in range(4):
+        project.wait_for_supervisor()
+        project.kill_supervisor()
+    with project.watch() as events:
+        if project.state("web").status == "running":
+            events.until("die")
+    assert project.output("web") == "".join(f"{n}\n" for n in range(1, 2000001)) + "end\n"
+
+
+def test_a_restart_that_waits_is_taken_over(project):
+    project.shell("web", "exit 1", restart=RestartPolicy(name="always", delay=3600.0))
+    with project.watch() as events:
+        project.start("web")
+        events.until("die")
+    project.kill_supervisor()
+    project.wait_for_supervisor()
+    assert project.state("web").status == "restarting"
+    assert project.stop("web").status == "exited"
+
+
+def test_a_process_of_exec_ends_with_the_supervisor_that_was_asked_for_it(project):
+    project.shell("web", "sleep 60")
+    project.start("web")
+    reading, writing = os.pipe()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    with project.open() as asking:
+        request = ExecInContainer(
+            container_id="web", options=ExecOptions(command=("/bin/sleep", "3600"))
+        )
+        started, _ = asking.ask(request, (nothing, writing, writing))
+        assert isinstance(started, ExecStarted)
+        for descriptor in (writing, nothing):
+            os.close(descriptor)
+        project.kill_supervisor()
+        assert os.read(reading, 1) == b""
+    os.close(reading)
+    project.stop("web", grace=0)
+
+
+def test_a_lost_keeper_s_containers_are_killed_and_restarted_by_policy(project):
+    project.shell("web", "echo run; sleep 60", restart=RestartPolicy(name="always"))
+    project.shell("db", "echo run; sleep 60")
+    web, db = project.start("web"), project.start("db")
+    old = project.keeper
+    project.kill_keeper()
+    for pid in (web.pid, db.pid, old.supervisor_pid):
+        wait_for_death(pid)
+    state = project.state("db")
+    assert (state.status, state.exit_code, state.error) == ("exited", 137, "lost keeper")
+    assert "db die exitCode=137 cause=lost keeper" in project.events
+    with project.watch() as events:
+        state = project.state("web")
+        if state.status != "running":
+            state = events.until("start", "web")
+    assert (state.status, state.restart_count, state.generation) == ("running", 1, 2)
+    assert project.keeper.pid != old.pid
+    assert project.output("db") == "run\n"
+
+
+def test_without_anything_to_restart_a_lost_keeper_is_the_end(project):
+    project.shell("db", "sleep 60")
+    project.start("db")
+    record = project.keeper
+    project.kill_keeper()
+    wait_for_death(record.supervisor_pid)
+    assert not project.is_up
+    project.wait_for_supervisor()
+    assert project.state("db").status == "exited"
+
+
+def test_both_killed_the_next_command_settles_it(project):
+    project.shell("web", "sleep 60", restart=RestartPolicy(name="always"))
+    project.shell("db", "sleep 60")
+    web, db = project.start("web"), project.start("db")
+    os.kill(project.keeper.supervisor_pid, signal.SIGSTOP)
+    supervisor = project.keeper.supervisor_pid
+    project.kill_keeper()
+    kill(supervisor)
+    assert project.state("db").status == "running", "nobody has seen it yet, and it lives"
+    with project.watch() as events:
+        for pid in (web.pid, db.pid):
+            wait_for_death(pid)
+        if project.state("web").status != "running":
+            events.until("start", "web")
+        state = project.state("db")
+    assert (state.status, state.exit_code, state.error) == ("exited", 137, "lost keeper")
+
+
+def test_after_a_reboot_nothing_is_started_by_itself(project):
+    project.shell("web", "sleep 60", restart=RestartPolicy(name="always"))
+    project.start("web")
+    supervisor, state = project.keeper.supervisor_pid, project.state("web")
+    os.kill(supervisor, signal.SIGSTOP)
+    project.kill_keeper()
+    kill(supervisor)
+    kill(state.pid)
+    path = project.paths.processes / "web-1.json"
+    record = codec.decode(
+        ProcessRecord,
+        {**codec.encode(codec.loads(ProcessRecord, path.read_bytes())), "boot_id": "earlier"},
+    )
+    files.write_atomically(path, codec.dumps(record).encode())
+    project.wait_for_supervisor()
+    state = project.state("web")
+    assert (state.status, state.exit_code, state.error) == (
+        "exited",
+        run_states.UNKNOWN_EXIT,
+        "the machine went down",
+    )
+
+
+@pytest.mark.parametrize("moment", ["prepare", "clone"])
+def test_a_start_that_was_under_way_when_the_supervisor_died_is_undone(project, moment):
+    project.add("web", "!hang")
+    with project.open() as asking:
+        asking.channel.ask(StartContainer(container_id="web"))
+        wait_for_state(project, "web", lambda state: state.pid)
+        pid = project.state("web").pid
+        project.kill_supervisor()
+        wait_for_death(pid)
+    project.wait_for_supervisor()
+    state = project.state("web")
+    assert (state.status, state.pid) == ("created", 0)
+    assert project.calls[-1] in ("release web", "settle")
+    assert "release web" in project.calls
+
+
+def test_a_leased_project_is_removed_with_its_owner_whoever_dies_before(project):
+    project.shell("web", "sleep 60", restart=RestartPolicy(name="always"))
+    project.start("web")
+    owner = os.posix_spawn("/bin/sleep", ["sleep", "3600"], {})
+    pidfd = os.pidfd_open(owner)
+    project.ask(TakeLease(), (pidfd,))
+    os.close(pidfd)
+    project.kill_supervisor()
+    project.wait_for_supervisor()
+    old = project.keeper
+    project.kill_keeper()
+    wait_for_death(old.supervisor_pid)
+    project.wait_for_supervisor()
+    assert project.state("web").status in ("running", "restarting")
+    os.kill(owner, signal.SIGKILL)
+    os.waitpid(owner, 0)
+    project.wait_for_end()
+    assert project.calls[-1] == "remove project True"
+    assert "remove web" in project.calls
+    assert not project.paths.run.exists()
+
+
+def wait_for_record(project, name):
+    """Until the keeper has written the exit down."""
+    from runtime.linux.inotify import Watch
+    import select
+
+    watch = Watch()
+    watch.add(project.paths.processes)
+    path = project.paths.processes / name
+    while codec.loads(ProcessRecord, path.read_bytes()).exit_code is None:
+        assert select.select([watch], [], [], 10)[0]
+        watch.drain()
+    watch.close()
+
+
+def wait_for_state(project, name, wanted):
+    from runtime.linux.inotify import Watch
+    import select
+
+    watch = Watch()
+    watch.add(project.paths.states)
+    while not wanted(project.state(name)):
+        assert select.select([watch], [], [], 10)[0]
+        watch.drain()
+    watch.close()
