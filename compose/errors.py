@@ -1,8 +1,9 @@
 """What went wrong, for the user: a stable code, a message, a place, a hint.
 
 Few classes: one for each way in which a caller reacts. The codes are the catalogue of
-compose/loading/catalogue.py (`E0xx`, `E1xx`: files), planning (`E2xx`), the runtime (`E3xx`-`E6xx`) and the
-command line (`E7xx`). Printing with colour is compose/output/diagnostics.py's; `str()` here is the plain text.
+compose/loading/catalogue.py (`E0xx`, `E1xx`: files), planning (`E2xx`), the runtime (`E3xx`-`E6xx`)
+and the command line (`E7xx`). Printing with colour is compose/output/diagnostics.py's; `str()` here
+is the plain text.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def path_text(path: Path) -> str:
 class Fault:
     """One thing that is wrong in one place.
 
-    `trail` says how the loader came there: pairs of words and position ("included from", compose.yaml:3:5), the
-    nearest first, and also other places that matter ("first defined at").
+    `trail` says how the loader came there: pairs of words and position ("included from",
+    compose.yaml:3:5), the nearest first, and also other places that matter ("first defined at").
     """
 
     __slots__ = ("code", "hint", "message", "path", "trail", "where")
@@ -77,7 +78,8 @@ class Fault:
 class ComposeError(Exception):
     """Something that ends the command with one report and no traceback.
 
-    `exit_code` is Docker Compose's (exit_codes.py); `details` are further lines below the message, each whole.
+    `exit_code` is Docker Compose's (exit_codes.py); `details` are further lines below the message,
+    each whole.
     """
 
     exit_code = 1
@@ -108,7 +110,8 @@ class ComposeError(Exception):
 
 
 class InvalidFile(ComposeError):
-    """Compose files, or what they refer to, cannot be loaded: all faults of the stage that found them."""
+    """Compose files, or what they refer to, cannot be loaded: all faults of the stage that found
+    them."""
 
     def __init__(self, *faults: Fault) -> None:
         first = faults[0]

@@ -25,7 +25,8 @@ _MAXIMUM = 200
 class File:
     """A text that was read: its absolute name and its content, kept for excerpts.
 
-    `path` is `-` for standard input. `lines` splits on first use: a file without faults never pays for it.
+    `path` is `-` for standard input. `lines` splits on first use: a file without faults never pays
+    for it.
     """
 
     __slots__ = ("_lines", "path", "text")
@@ -106,7 +107,8 @@ class Excerpt:
 
     @property
     def width(self) -> int:
-        """How many characters are meant: the scalar or key that begins at the column, at least one."""
+        """How many characters are meant: the scalar or key that begins at the column, at least
+        one."""
         found = _TOKEN.match(self.text, self.column - 1)
         return max(1, len(found[0].rstrip())) if found else 1
 
@@ -118,7 +120,8 @@ class Excerpt:
         return f"{gutter} | {before}{marked}{after}".rstrip() + f"\n{blank} | {caret}"
 
     def _window(self) -> tuple[str, str, str]:
-        """The line in three parts: before, the marked part, after; without tabs and control characters."""
+        """The line in three parts: before, the marked part, after; without tabs and control
+        characters."""
         start, stop = self.column - 1, self.column - 1 + self.width
         before, marked, after = self.text[:start], self.text[start:stop], self.text[stop:]
         if len(self.text) > _MAXIMUM:

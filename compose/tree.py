@@ -1,7 +1,8 @@
 """A Compose file as a tree that remembers where each value was written.
 
-`Node(value, origin)`: what the phases of loading pass on to each other. Knows YAML's kinds of values and
-nothing of Compose. After loading/bind.py no tree exists any more, but Project.origins still answers from it.
+`Node(value, origin)`: what the phases of loading pass on to each other. Knows YAML's kinds of
+values and nothing of Compose. After loading/bind.py no tree exists any more, but Project.origins
+still answers from it.
 """
 
 from __future__ import annotations
@@ -52,9 +53,11 @@ class Origin(Position):
 
 
 class Node:
-    """A value of the tree with its origin; `key` is where the key of this entry stands, if it has one.
+    """A value of the tree with its origin; `key` is where the key of this entry stands, if it has
+    one.
 
-    Each place of the tree has a node of its own (aliases are copied), so phases may change `value` in place.
+    Each place of the tree has a node of its own (aliases are copied), so phases may change `value`
+    in place.
     """
 
     __slots__ = ("key", "origin", "value")

@@ -14,7 +14,8 @@ _FOLDERS = (_PACKAGE / "data", _PACKAGE / "schemas", _PACKAGE.parent / "schemas"
 
 
 def read_schema(name: str) -> dict[str, Any]:
-    """The JSON object in the data file `name`. Raises FileNotFoundError when the installation is not whole."""
+    """The JSON object in the data file `name`. Raises FileNotFoundError when the installation is
+    not whole."""
     for folder in _FOLDERS:
         path = folder / name
         if path.is_file():

@@ -1,8 +1,9 @@
 """The OCI runtime-spec document as types: what `containers/spec/` writes and `init/` carries out.
 
-The names are the specification's (runtime-spec 1.3, config-linux), so a document from elsewhere fits as it is; only
-what we act on is declared. Where a key is ours its docstring says so. Nothing here checks anything: a TypedDict is a
-plain dict at run time, which is what travels in a LaunchRequest.
+The names are the specification's (runtime-spec 1.3, config-linux), so a document from elsewhere
+fits as it is; only what we act on is declared. Where a key is ours its docstring says so. Nothing
+here checks anything: a TypedDict is a plain dict at run time, which is what travels in a
+LaunchRequest.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ class User(TypedDict, total=False):
     umask: int
     additionalGids: list[int]
     username: str
-    """Ours: text as in Compose's `user` (`name`, `1000`, `name:group`, `1000:1000`). The init resolves it with the
-    container's own /etc/passwd and /etc/group, by Docker's rules (D34); `uid` and `gid` are then ignored."""
+    """Ours: text as in Compose's `user` (`name`, `1000`, `name:group`, `1000:1000`). The init
+    resolves it with the container's own /etc/passwd and /etc/group, by Docker's rules (D34); `uid`
+    and `gid` are then ignored."""
     additionalGroups: list[str]
     """Ours: `group_add`, names or numbers, resolved like `username`."""
 
@@ -79,17 +81,18 @@ class Root(TypedDict, total=False):
 
 
 class Mount(TypedDict, total=False):
-    """One mount, in order. `type` bind (or an option bind/rbind) binds the host path `source`; type `cgroup` shows
-    the container's own groups, whatever the host's version."""
+    """One mount, in order. `type` bind (or an option bind/rbind) binds the host path `source`; type
+    `cgroup` shows the container's own groups, whatever the host's version."""
 
     destination: str
     type: str
     source: str
     options: list[str]
-    """Flags (`ro`, `nosuid`, ...), recursive ones (`rro`, ...), propagation (`rslave`, ...), the rest as file system
-    data (`size=64m`)."""
+    """Flags (`ro`, `nosuid`, ...), recursive ones (`rro`, ...), propagation (`rslave`, ...), the
+    rest as file system data (`size=64m`)."""
     subpath: str
-    """Ours: mount this path below `source`, resolved there without leaving it; others can write there."""
+    """Ours: mount this path below `source`, resolved there without leaving it; others can write
+    there."""
 
 
 class Device(TypedDict, total=False):
@@ -106,7 +109,8 @@ class Device(TypedDict, total=False):
 
 
 class Namespace(TypedDict, total=False):
-    """`type` is mount, pid, network, ipc, uts, cgroup, user or time. Absent: the host's. With `path`: that one."""
+    """`type` is mount, pid, network, ipc, uts, cgroup, user or time. Absent: the host's. With
+    `path`: that one."""
 
     type: str
     path: str

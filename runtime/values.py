@@ -9,8 +9,9 @@ the epoch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from runtime.frozen import dataclass, field
 from typing import NewType
+
+from runtime.frozen import dataclass, field
 
 ContainerId = NewType("ContainerId", str)
 """64 hex digits."""

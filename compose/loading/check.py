@@ -1,4 +1,5 @@
-"""The attributes' own checks, which no schema can make. Source: 12.2 of the Compose file reference."""
+"""The attributes' own checks, which no schema can make. Source: 12.2 of the Compose file
+reference."""
 
 from __future__ import annotations
 

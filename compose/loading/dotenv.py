@@ -1,8 +1,8 @@
 """The grammar of `.env`, env_file and label_file, and of `format: raw`. Pure.
 
-Lines of `[export ]KEY[=|:]VALUE`; quoted values may span lines. Source: 16.2 and 16.3 of the Compose file
-reference. A bare key at the very end of a file is inherited like any other (the reference makes it the value
-of a variable without name: 18.9).
+Lines of `[export ]KEY[=|:]VALUE`; quoted values may span lines. Source: 16.2 and 16.3 of the
+Compose file reference. A bare key at the very end of a file is inherited like any other (the
+reference makes it the value of a variable without name: 18.9).
 """
 
 from __future__ import annotations
@@ -181,7 +181,8 @@ def _is_octal(digits: str) -> bool:
 
 
 def parse_raw(file: File, lookup: Lookup) -> dict[str, Variable]:
-    """Lines of `KEY=VALUE` without quotes and expansion; a bare key is inherited. Raises InvalidFile."""
+    """Lines of `KEY=VALUE` without quotes and expansion; a bare key is inherited. Raises
+    InvalidFile."""
     found: dict[str, Variable] = {}
     for number, line in enumerate(file.text.removeprefix("\ufeff").split("\n"), 1):
         line = line.lstrip().removesuffix("\r")

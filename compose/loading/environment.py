@@ -1,4 +1,5 @@
-"""The project environment: variables of the shell and of `.env` files, each with where it was set."""
+"""The project environment: variables of the shell and of `.env` files, each with where it was
+set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Variables in values, then the type that the attribute asks for: `tty: "${TTY:-true}"` is a boolean.
+"""Variables in values, then the type that the attribute asks for: `tty: "${TTY:-true}"` is a
+boolean.
 
 Runs per document, before merging; never touches keys. Source: 6.3 of the Compose file reference.
 """
@@ -21,7 +22,8 @@ MOST_CHARACTERS = 64 * 1024 * 1024
 
 
 def interpolate(root: Node, shape: Attribute, environment: Environment, report: Report) -> None:
-    """Replace the variables of every value in place, and read text as the declared number or boolean."""
+    """Replace the variables of every value in place, and read text as the declared number or
+    boolean."""
     _Interpolation(environment, report).visit(root, shape)
     report.finish()
 

@@ -1,7 +1,7 @@
 """Two trees -> one, by each attribute's own rule, else by the general one.
 
-The general rule: a null override keeps the base, mappings merge key by key, lists are appended, scalars are
-replaced. Source: 8.1 of the Compose file reference.
+The general rule: a null override keeps the base, mappings merge key by key, lists are appended,
+scalars are replaced. Source: 8.1 of the Compose file reference.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def _told(base: Node, winner: Node) -> Node:
 
 
 def remove(root: Node, path: Path) -> None:
-    """Take a path out of a tree (`!reset`, `!override`); a path that leads nowhere changes nothing."""
+    """Take a path out of a tree (`!reset`, `!override`); a path that leads nowhere changes
+    nothing."""
     node: Node | None = root
     for part in path[:-1]:
         node = node.get(part) if node is not None and isinstance(part, str) else None

@@ -1,7 +1,8 @@
 """Bytes -> trees that know where each value stands, one for each YAML document.
 
-Builds from the events of libyaml: they have the marks of aliases, and nesting costs no recursion. Duplicate
-keys, merge keys, anchors, `!reset` and `!override` are seen to here; meaning is not. Source: 6.1 and 6.2.
+Builds from the events of libyaml: they have the marks of aliases, and nesting costs no recursion.
+Duplicate keys, merge keys, anchors, `!reset` and `!override` are seen to here; meaning is not.
+Source: 6.1 and 6.2.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _not_utf8(path: str, data: bytes, error: UnicodeDecodeError) -> InvalidFile:
 
 
 def parse(file: File, report: Report) -> list[Document]:
-    """All documents of a file. Raises InvalidFile, with every duplicate and non-text key at once."""
+    """All documents of a file. Raises InvalidFile, with every duplicate and non-text key at
+    once."""
     builder = _Builder(file, report)
     try:
         documents = list(builder.documents(CParser(file.text)))
@@ -88,7 +90,8 @@ def parse(file: File, report: Report) -> list[Document]:
     return documents
 
 
-# ---- events -> nodes -------------------------------------------------------------------------------------
+# ---- events -> nodes
+# -------------------------------------------------------------------------------------
 
 
 class _Builder:
@@ -342,7 +345,8 @@ def _shown(event: Any, value: object) -> str:
     return str(event.value) if isinstance(event, yaml.ScalarEvent) else str(value)
 
 
-# ---- syntax errors ---------------------------------------------------------------------------------------
+# ---- syntax errors
+# ---------------------------------------------------------------------------------------
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
 

@@ -1,6 +1,7 @@
 """Paths of the host become absolute, by the annotation of their attribute. Source: 12.3.
 
-The base is the project directory (of an extends file: its own folder, and then relative to the project's).
+The base is the project directory (of an extends file: its own folder, and then relative to the
+project's).
 """
 
 from __future__ import annotations

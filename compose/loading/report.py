@@ -1,6 +1,7 @@
 """What a stage has to say: faults and warnings, collected, so that one run tells all of them.
 
-A stage adds faults and goes on; `finish()` ends it with one InvalidFile if there were any. Used by all of loading/.
+A stage adds faults and goes on; `finish()` ends it with one InvalidFile if there were any. Used by
+all of loading/.
 """
 
 from __future__ import annotations

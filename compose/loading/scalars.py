@@ -1,7 +1,8 @@
 """What a plain scalar of YAML is: null, boolean, number or text, as Compose reads it.
 
-YAML 1.2 with the extras of go-yaml (0o, 0b and leading-zero octal, `_` in numbers); `yes`, `on` and `12:30`
-are text. Dates are text as well (the reference refuses them; later versions take them as text). Source: 6.1.
+YAML 1.2 with the extras of go-yaml (0o, 0b and leading-zero octal, `_` in numbers); `yes`, `on` and
+`12:30` are text. Dates are text as well (the reference refuses them; later versions take them as
+text). Source: 6.1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""`${NAME:-default}`: the grammar of variables in values, as Compose files and dotenv files share it.
+"""`${NAME:-default}`: the grammar of variables in values, as Compose files and dotenv files share
+it.
 
 Pure: text and a look-up in, text out. Source: 16.1 of the Compose file reference.
 """
@@ -36,7 +37,8 @@ class BadVariable(Exception):
 
 
 def substitute(text: str, lookup: Lookup, unset: Unset, depth: int = 0) -> str:
-    """The text with its variables replaced; `unset` is told of each that has no value and no default.
+    """The text with its variables replaced; `unset` is told of each that has no value and no
+    default.
 
     Replaced values are not looked at again. Raises BadVariable.
     """
@@ -82,7 +84,8 @@ def _format(text: str, offset: int) -> str:
 
 
 def _closing(text: str, start: int, last: int) -> int:
-    """The end of the braces that open at `start`: where they balance, else the last `}` of the line."""
+    """The end of the braces that open at `start`: where they balance, else the last `}` of the
+    line."""
     depth, index = 0, start
     while index < last:
         if text[index] == "}":
@@ -126,7 +129,8 @@ def _word(word: str, lookup: Lookup, unset: Unset, depth: int) -> str:
 
 
 def names_in(text: str) -> list[tuple[str, str, str]]:
-    """Every variable that the text mentions: (name, operator, word), nested ones too; nothing is refused."""
+    """Every variable that the text mentions: (name, operator, word), nested ones too; nothing is
+    refused."""
     names: list[tuple[str, str, str]] = []
     position = 0
     while (found := _TOKEN.search(text, position)) is not None:

@@ -20,7 +20,8 @@ Hosts = Mapping[str, tuple[str, ...]]
 class ServiceNetwork:
     """The service's endpoint on one network.
 
-    `priority`: the order of connecting, higher first. `gw_priority`: the highest owns the default route.
+    `priority`: the order of connecting, higher first. `gw_priority`: the highest owns the default
+    route.
     """
 
     aliases: tuple[str, ...] = attribute(default=(), identity=before_equals)

@@ -1,13 +1,14 @@
 """How an attribute of the Compose file is declared: once, with all that is to be known about it.
 
-    ports: tuple[Port, ...] = attribute(default=(), of=Port, canonical=long_ports, identity=port_key)
+    ports: tuple[Port, ...] = attribute(default=(), of=Port, canonical=long_ports,
+    identity=port_key)
 
-The walkers of loading/ read the declarations; they know no attribute by name. The annotation is part of
-the declaration: it says what the value is bound to (loading/bind.py), whether text is read as a number
-(loading/interpolate.py) and whether it is a path of the host (loading/paths.py).
+The walkers of loading/ read the declarations; they know no attribute by name. The annotation is
+part of the declaration: it says what the value is bound to (loading/bind.py), whether text is read
+as a number (loading/interpolate.py) and whether it is a path of the host (loading/paths.py).
 
-`@attributes` makes the class: keyword-only, frozen, equal by value. It generates no code, because the
-standard decorator costs 1 ms a class, and forty of them are read by every command.
+`@attributes` makes the class: keyword-only, frozen, equal by value. It generates no code, because
+the standard decorator costs 1 ms a class, and forty of them are read by every command.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ class Attribute:
     default: what the model holds when the file says nothing; NOTHING when it must be given.
     of: the class that describes the nested mapping (or the items, or the values), for the walkers.
     canonical: short form -> long form; runs after every document and must leave a long form alone.
-    merge: (base, override) -> the merged node, or the pair in a form that the general rule can merge.
-    identity: the key of a list's item: the last of equal items wins, at the place of the first.
-    check: refuses what no schema can refuse; asked for each item of a list and each value of a mapping.
-    on_change: what a change means for a running container: "recreate" it, or "nothing".
-    implied: what the loader writes where the file says nothing: a value, or a function of the mapping.
-    text: whether text is read as the annotated number or boolean.
+    merge: (base, override) -> the merged node, or the pair in a form that the general rule can
+    merge. identity: the key of a list's item: the last of equal items wins, at the place of the
+    first. check: refuses what no schema can refuse; asked for each item of a list and each value of
+    a mapping. on_change: what a change means for a running container: "recreate" it, or "nothing".
+    implied: what the loader writes where the file says nothing: a value, or a function of the
+    mapping. text: whether text is read as the annotated number or boolean.
     written: False for what the loader adds and no file can say (a service's name).
     compared: False for what does not count when two values are compared.
     """
@@ -99,7 +100,8 @@ class Attribute:
             self.many = "map"
 
     def inside(self, key: str | int) -> Attribute | None:
-        """The declaration of what stands at a key of this attribute's value; None for free content."""
+        """The declaration of what stands at a key of this attribute's value; None for free
+        content."""
         if self.of is None:
             return None
         if self.many == "one":
@@ -205,7 +207,7 @@ def _equal(self: Any, other: object) -> bool:
         return False
     return not any(
         getattr(self, name) != getattr(other, name)
-        for name, declared in self.__attributes__.items()
+        for name, declared in table_of(type(self)).items()
         if declared.compared
     )
 
@@ -218,7 +220,7 @@ def _represent(self: Any) -> str:
     """`Port(target=80, published='80')`: what differs from the defaults, in declared order."""
     given = (
         f"{name}={getattr(self, name)!r}"
-        for name, declared in self.__attributes__.items()
+        for name, declared in table_of(type(self)).items()
         if declared.compared and getattr(self, name) != declared.default
     )
     return f"{self.__class__.__name__}({', '.join(given)})"

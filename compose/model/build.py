@@ -1,4 +1,5 @@
-"""`build`: how the image of a service is made. Source: 10, 12 and 15.8 of the Compose file reference."""
+"""`build`: how the image of a service is made. Source: 10, 12 and 15.8 of the Compose file
+reference."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ def as_word(node: Node, _path: Path) -> Node:
 
 @attributes
 class Build:
-    """The whole of `build`. `context` is a folder, a URL or empty when nothing was said about it."""
+    """The whole of `build`. `context` is a folder, a URL or empty when nothing was said about
+    it."""
 
     context: ContextPath = attribute(default="", implied=".")
     dockerfile: str = ""

@@ -1,6 +1,7 @@
 """`deploy`: how many, with which resources, and what a cluster would do.
 
-One machine honours replicas, resources and restart_policy; the rest is kept and printed. Source: 15.9.
+One machine honours replicas, resources and restart_policy; the rest is kept and printed. Source:
+15.9.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class UpdateConfig:
 
 @attributes
 class RestartPolicy:
-    """When an ended container is started again: `condition` none, on-failure or any; wins over `restart`."""
+    """When an ended container is started again: `condition` none, on-failure or any; wins over
+    `restart`."""
 
     condition: str = ""
     delay: Seconds | None = None

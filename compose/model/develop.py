@@ -1,4 +1,5 @@
-"""`develop.watch`: what happens when a source file changes. Source: 15.10 of the Compose file reference."""
+"""`develop.watch`: what happens when a source file changes. Source: 15.10 of the Compose file
+reference."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from compose.tree import Node, Refused
 
 @attributes
 class Watch:
-    """One rule: when `path` changes do `action` (rebuild, restart, sync, sync+restart, sync+exec)."""
+    """One rule: when `path` changes do `action` (rebuild, restart, sync, sync+restart,
+    sync+exec)."""
 
     path: HostPath = attribute()
     action: str = attribute()

@@ -12,7 +12,8 @@ from compose.tree import Node, Refused
 
 @attributes
 class Secret:
-    """Where a secret comes from: `file`, `environment` or outside. `content` is filled from the variable."""
+    """Where a secret comes from: `file`, `environment` or outside. `content` is filled from the
+    variable."""
 
     name: str = ""
     file: HostPath = ""

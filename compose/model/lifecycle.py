@@ -25,8 +25,8 @@ HealthTest = tuple[str, ...] | None
 class Dependency:
     """What must have happened to another service first.
 
-    `restart`: restart me after the other was recreated or restarted by a command. `required` False: a
-    dependency that is not active is no error.
+    `restart`: restart me after the other was recreated or restarted by a command. `required` False:
+    a dependency that is not active is no error.
     """
 
     condition: str = attribute(default=STARTED)
@@ -63,7 +63,8 @@ class Hook:
 
 @attributes
 class StartHook:
-    """A container of its own that must succeed before the service starts; `image` is the service's by default."""
+    """A container of its own that must succeed before the service starts; `image` is the service's
+    by default."""
 
     command: Command = None
     image: str = ""

@@ -18,7 +18,8 @@ class Model:
 
 @attributes
 class ServiceModel:
-    """The variables by which a service learns of a model: NAME_URL and NAME_MODEL unless renamed."""
+    """The variables by which a service learns of a model: NAME_URL and NAME_MODEL unless
+    renamed."""
 
     endpoint_var: str = ""
     model_var: str = ""

@@ -20,7 +20,8 @@ _LABELS = ("z", "Z")
 _DRIVE = re.compile(r"[a-zA-Z]:(?:\\|/[^:]*:[\\/]|[^:]*$)")
 
 
-# ---- classes ---------------------------------------------------------------------------------------------
+# ---- classes
+# ---------------------------------------------------------------------------------------------
 
 
 @attributes
@@ -39,7 +40,8 @@ class BindOptions:
 
 @attributes
 class VolumeOptions:
-    """How a volume is mounted: `nocopy` keeps a fresh one empty, `subpath` is a folder inside it."""
+    """How a volume is mounted: `nocopy` keeps a fresh one empty, `subpath` is a folder inside
+    it."""
 
     nocopy: bool = False
     subpath: str = ""
@@ -66,7 +68,8 @@ class ImageOptions:
 
 @attributes
 class Mount:
-    """One mount. `type` is bind, volume, tmpfs, image, npipe or cluster; an anonymous volume has no source."""
+    """One mount. `type` is bind, volume, tmpfs, image, npipe or cluster; an anonymous volume has no
+    source."""
 
     type: str = attribute()
     source: BindSource = ""
@@ -113,7 +116,8 @@ class SecretReference:
     extensions: Extensions = attribute(default=EMPTY, written=False)
 
 
-# ---- volumes ---------------------------------------------------------------------------------------------
+# ---- volumes
+# ---------------------------------------------------------------------------------------------
 
 
 def long_mounts(node: Node, _path: Path) -> Node:
@@ -225,7 +229,8 @@ def mount_key(item: Node, _path: Path) -> object:
     return target.value if target is not None and not target.items else id(item)
 
 
-# ---- configs and secrets ---------------------------------------------------------------------------------
+# ---- configs and secrets
+# ---------------------------------------------------------------------------------
 
 
 def long_references(node: Node, _path: Path) -> Node:

@@ -1,4 +1,5 @@
-"""Top-level networks and their address management. Source: 8.1 and 15.7 of the Compose file reference."""
+"""Top-level networks and their address management. Source: 8.1 and 15.7 of the Compose file
+reference."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Ipam:
 
 @attributes
 class Network:
-    """A network of the project, or an existing one (`external`). `name` is complete after loading."""
+    """A network of the project, or an existing one (`external`). `name` is complete after
+    loading."""
 
     name: str = ""
     driver: str = ""

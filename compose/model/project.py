@@ -66,7 +66,8 @@ class Origins(Mapping[Path, Origin]):
         return "Origins()"
 
     def key_of(self, path: Path) -> Origin | None:
-        """Where the key of a path stands, or its item begins; None when no file says anything about it."""
+        """Where the key of a path stands, or its item begins; None when no file says anything about
+        it."""
         node = find(self._tree, path)
         return None if node is None else node.named_at
 
@@ -84,8 +85,8 @@ class Origins(Mapping[Path, Origin]):
 class Project:
     """What the files say, resolved: canonical, normalised, checked.
 
-    `services` are those that profiles and selection leave; `disabled_services` the others. `files` are absolute.
-    `environment` is the project environment (variables of the shell and `.env`).
+    `services` are those that profiles and selection leave; `disabled_services` the others. `files`
+    are absolute. `environment` is the project environment (variables of the shell and `.env`).
     """
 
     name: str = attribute(written=False)

@@ -1,6 +1,7 @@
 """What a container may use: block I/O, limits, devices, GPUs.
 
-Plain numbers (cpus, mem_limit ...) stand in service.py; the cluster's form is in deploy.py. Source: 10 and 15.6.
+Plain numbers (cpus, mem_limit ...) stand in service.py; the cluster's form is in deploy.py. Source:
+10 and 15.6.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class BlkioConfig:
 
 @attributes
 class Ulimit:
-    """A limit of the kernel for processes, -1 for none. `single`: the file gives one number for both."""
+    """A limit of the kernel for processes, -1 for none. `single`: the file gives one number for
+    both."""
 
     soft: int = 0
     hard: int = 0

@@ -1,7 +1,7 @@
 """Short syntaxes and list rules that several attributes share.
 
-Each function is one facet (see attribute.py): canonical forms, merge rules, identities. The rules of a
-single attribute stand in its topic. Source: sections 8 and 10 of the Compose file reference.
+Each function is one facet (see attribute.py): canonical forms, merge rules, identities. The rules
+of a single attribute stand in its topic. Source: sections 8 and 10 of the Compose file reference.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Command = tuple[str, ...] | None
 Switches = tuple[str, ...]
 
 
-# ---- canonical forms -------------------------------------------------------------------------------------
+# ---- canonical forms
+# -------------------------------------------------------------------------------------
 
 
 def one_or_many(node: Node, _path: Path) -> Node:
@@ -68,7 +69,8 @@ def _external_name(node: Node) -> Node:
     return node.derived(children)
 
 
-# ---- merge rules -----------------------------------------------------------------------------------------
+# ---- merge rules
+# -----------------------------------------------------------------------------------------
 
 
 def replaced(_base: Node, override: Node) -> Node:
@@ -77,7 +79,8 @@ def replaced(_base: Node, override: Node) -> Node:
 
 
 def as_lists(base: Node, override: Node) -> tuple[Node, Node]:
-    """Both sides become lists (`K: V` -> `K=V`), which are appended; identity then keeps the last."""
+    """Both sides become lists (`K: V` -> `K=V`), which are appended; identity then keeps the
+    last."""
     return to_list(base), to_list(override)
 
 
@@ -117,7 +120,8 @@ def as_name_maps(base: Node, override: Node) -> tuple[Node, Node]:
     return names_to_mapping(base, ()), names_to_mapping(override, ())
 
 
-# ---- identities ------------------------------------------------------------------------------------------
+# ---- identities
+# ------------------------------------------------------------------------------------------
 
 
 def before_equals(item: Node, path: Path) -> object:

@@ -1,6 +1,7 @@
 """Sizes, durations, booleans and numbers as Compose files write them, and as Docker prints them.
 
-Source: 6.3, 11 and 16.4 of the Compose file reference. Every parser raises ValueError with the words for the user.
+Source: 6.3, 11 and 16.4 of the Compose file reference. Every parser raises ValueError with the
+words for the user.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def parse_boolean(text: str) -> bool:
 
 
 def print_scalar(value: object) -> str:
-    """A number, boolean or text inside text (`KEY=value`), as Go's %v prints it; null is `<nil>`."""
+    """A number, boolean or text inside text (`KEY=value`), as Go's %v prints it; null is
+    `<nil>`."""
     if value is None:
         return "<nil>"
     if isinstance(value, bool):

@@ -70,7 +70,8 @@ class Session:
         quiet_pull: bool = False,
         wait_timeout: float | None = None,
     ) -> Work:
-        """All of the plan. Raises ActionFailed, also when `wait_timeout` seconds were not enough."""
+        """All of the plan. Raises ActionFailed, also when `wait_timeout` seconds were not
+        enough."""
         self.announce(plan)
         work = self.work(observed, quiet_pull=quiet_pull)
         try:

@@ -50,9 +50,9 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
         await session.carry_out(refresh, observed, quiet_pull=options.quiet_pull)
         observed = observe(session.engine, project)
     plan = converge(project, observed, options)
-    if folder and not session.is_meant and not options.yes:
-        if identity.replaces_most(plan, observed):
-            raise identity.refuse(project, folder, "recreating its containers")
+    is_meant = not folder or session.is_meant or options.yes
+    if not is_meant and identity.replaces_most(plan, observed):
+        raise identity.refuse(project, folder, "recreating its containers")
     session.check_ports(plan, observed)
     return observed, plan
 

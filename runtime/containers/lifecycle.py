@@ -30,8 +30,8 @@ from runtime.values import (
     VolumeOptions,
     VolumeRecord,
 )
-from runtime.volumes import files as injected_files
 from runtime.volumes import binds, named
+from runtime.volumes import files as injected_files
 
 
 def create_container(

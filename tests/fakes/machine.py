@@ -23,6 +23,8 @@ from runtime.state import run_states
 from runtime.supervisor.machine import Attached, PreparedLaunch
 from runtime.values import ContainerOptions, ContainerRecord, ImageConfig, PublishedPort
 
+NO_IMAGE = ImageConfig()
+
 
 class FolderMachine:
     def __init__(self, paths: Paths, project_id: str) -> None:
@@ -48,7 +50,7 @@ class FolderMachine:
 
         return dataclasses.replace(record, state=state) if state else record
 
-    def add(self, name, *command, image=ImageConfig(), **options):
+    def add(self, name, *command, image=NO_IMAGE, **options):
         """A container's row, by the test."""
         record = ContainerRecord(
             id=name,

@@ -9,7 +9,7 @@ import yaml
 from compose.model.deploy import Deploy
 from compose.model.files import Config, Secret
 from compose.model.lifecycle import Dependency, Healthcheck, Hook, StartHook
-from compose.model.mounts import Mount, FileReference, SecretReference
+from compose.model.mounts import FileReference, Mount, SecretReference
 from compose.model.network import Network
 from compose.model.ports import Port
 from compose.model.project import Project
@@ -53,7 +53,7 @@ def service_of(name: str, said: dict[str, Any]) -> Service:
         if kind == "service":
             needs.setdefault(other, Dependency(restart=True))
     if "network_mode" not in values:
-        values["networks"] = {key: None for key in values.get("networks", ["default"])}
+        values["networks"] = dict.fromkeys(values.get("networks", ["default"]))
     volumes = [_mount(text) for text in values.pop("volumes", [])]
     for key, of in (("pre_stop", Hook), ("post_start", Hook), ("pre_start", StartHook)):
         if key in values:

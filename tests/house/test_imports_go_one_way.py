@@ -102,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime.codec": set(),
     "runtime.frozen": set(),
     "runtime.spec": set(),
+    "runtime.log_segments": {"runtime.linux"},
     "runtime.schemas": set(),
     "runtime.messages": {"runtime.linux"},
     "runtime.linux": set(),

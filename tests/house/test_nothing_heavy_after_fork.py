@@ -25,6 +25,7 @@ OURS = (
     "runtime.paths",
     "runtime.spec",
     "runtime.schemas",
+    "runtime.log_segments",
 )
 # linux/netlink.py is the adapter of pyroute2: nobody after fork may load it
 NOT_OURS = {"runtime.linux.netlink"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -86,7 +87,9 @@ async def test_a_container_starts_and_says_where_it_is(engine: Engine):
     record = await create(engine, LOOP)
     started = await engine.start_container(record.id)
     assert started.state.status == "running"
-    assert [one.ipv4_address for one in started.state.endpoints] == ["172.17.0.2"]
+    subnet = engine.network(NETWORK).subnet
+    (address,) = [one.ipv4_address for one in started.state.endpoints]
+    assert ip_address(address) in ip_network(subnet)
     assert engine.container("shop-web-1").state.pid == started.state.pid
 
 
@@ -131,12 +134,13 @@ async def test_image_host_hides_what_is_private(engine: Engine, root):
 async def test_two_containers_reach_each_other(engine: Engine):
     server = await create(engine, "exec python3 -m http.server 8000")
     client = await create(engine, LOOP, name="shop-client-1", service="client")
-    for record in (server, client):
-        await engine.start_container(record.id)
+    started = await engine.start_container(server.id)
+    await engine.start_container(client.id)
+    (address,) = [one.ipv4_address for one in started.state.endpoints]
     ask = (
         "python3 -c 'import socket, time\n"
         "for _ in range(200):\n"
-        '  if not socket.socket().connect_ex(("172.17.0.2", 8000)): break\n'
+        f'  if not socket.socket().connect_ex(("{address}", 8000)): break\n'
         "  time.sleep(0.05)\n"
         "else: raise SystemExit(1)'"
     )
@@ -154,7 +158,8 @@ async def test_a_published_port_is_reached_from_the_host(engine: Engine):
     (port,) = started.state.ports
     wait = "until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8000))' 2>/dev/null; do sleep 0.05; done"
     await run_inside(engine, record, wait)
-    for host in ("127.0.0.1", "172.17.0.1"):
+    gateway = engine.network(NETWORK).gateway
+    for host in ("127.0.0.1", gateway):
         answer = urllib.request.urlopen(f"http://{host}:{port.host_port}/", timeout=5)
         assert answer.read() == b"hello\n"
 

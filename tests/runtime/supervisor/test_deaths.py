@@ -1,16 +1,23 @@
-"""What survives when supervisor or keeper are killed (R10, R11), and what is said of what does not."""
+"""What survives when supervisor or keeper are killed (R10, R11), and what is said of what does
+not."""
 
 import os
 import signal
 
 import pytest
 
-from runtime.messages import AttachContainer, ProcessRecord, StartContainer, TakeLease
-from runtime.linux import files
-from runtime.state import run_states
 from runtime import codec
+from runtime.linux import files
+from runtime.messages import (
+    AttachContainer,
+    ExecInContainer,
+    ExecStarted,
+    ProcessRecord,
+    StartContainer,
+    TakeLease,
+)
+from runtime.state import run_states
 from runtime.values import ExecOptions, PortBinding, RestartPolicy
-from runtime.messages import ExecInContainer, ExecStarted
 from tests.fakes.project import kill, wait_for_death
 
 pytestmark = pytest.mark.kernel
@@ -238,8 +245,9 @@ def test_a_leased_project_is_removed_with_its_owner_whoever_dies_before(project)
 
 def wait_for_record(project, name):
     """Until the keeper has written the exit down."""
-    from runtime.linux.inotify import Watch
     import select
+
+    from runtime.linux.inotify import Watch
 
     watch = Watch()
     watch.add(project.paths.processes)
@@ -251,8 +259,9 @@ def wait_for_record(project, name):
 
 
 def wait_for_state(project, name, wanted):
-    from runtime.linux.inotify import Watch
     import select
+
+    from runtime.linux.inotify import Watch
 
     watch = Watch()
     watch.add(project.paths.states)
