@@ -9,6 +9,7 @@ their sockets and rules.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,7 @@ from runtime.containers.spec.context import SpecContext, SpecResult
 from runtime.containers.spec.process import build_exec
 from runtime.errors import NotFound, StartFailed
 from runtime.images.front import Images
-from runtime.linux import files, seccomp
+from runtime.linux import faults, files, seccomp
 from runtime.messages import CgroupPlan, LaunchRequest
 from runtime.networks import hosts_file
 from runtime.networks.endpoint import EndpointPlan
@@ -64,7 +65,9 @@ class LaunchDesk:
         )
         self._write_network_files(record, endpoints, folder)
         if record.options.ipc == "shareable":
-            files.ensure_directory(self._shm_folder(record), mode=0o1777)
+            with faults.point("make shared memory"):
+                self._shm_folder(record).mkdir(parents=True, exist_ok=True)
+                self._shm_folder(record).chmod(0o1777)
         plan = groups.create(
             self._hierarchy,
             self._paths.root_hash,
@@ -93,7 +96,8 @@ class LaunchDesk:
         plan = self.plan_of(record)
         killing.kill_and_wait(plan)
         groups.remove(plan)
-        files.remove_tree(self._shm_folder(record))
+        with faults.point("remove shared memory"):
+            shutil.rmtree(self._shm_folder(record), ignore_errors=True)
 
     def _request(
         self, record: ContainerRecord, result: SpecResult, plan: CgroupPlan, generation: int
@@ -158,8 +162,8 @@ class LaunchDesk:
         }
 
     def _shared_memory(self, record: ContainerRecord, others: Mapping[str, ContainerRecord]) -> str:
-        """The folder behind a shared /dev/shm: our own, or that of the container whose IPC is joined.
-        Empty when it shares nothing."""
+        """The folder behind a shared /dev/shm: our own, or that of the container whose IPC is
+        joined. Empty when it shares nothing."""
         kind, _, container_id = record.options.ipc.partition(":")
         owner = others.get(container_id) if kind == "container" else record
         if owner is None or owner.options.ipc != "shareable":
@@ -168,7 +172,7 @@ class LaunchDesk:
 
     def _shm_folder(self, owner: ContainerRecord) -> Path:
         """Below the run root, which is memory on most machines; as long as its owner runs."""
-        return self._paths.project(owner.project_id).run / "shm" / owner.id
+        return self._paths.project(owner.project_id).run / f"shm-{owner.id[:12]}"
 
     def _volume_sources(
         self, record: ContainerRecord, inherited: Iterable[Mount]
