@@ -67,7 +67,6 @@ class Process(TypedDict, total=False):
     capabilities: Capabilities
     rlimits: list[Rlimit]
     noNewPrivileges: bool
-    apparmorProfile: str
     oomScoreAdj: int
     scheduler: Scheduler
     reaper: bool

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 from compose import exit_codes
 from compose.cli import verbs
-from compose.cli.context import Context, RootFlags
+from compose.cli.context import Context, Doors, RootFlags
 from compose.cli.failure import report
 from compose.cli.flags import Flag, Signature, read_signature
 from compose.cli.parsing import HelpAsked, Parsed, UsageError, bind_words, parse
@@ -100,9 +100,9 @@ EVERYWHERE = ("dry_run", "debug")
 """Root flags that may also stand behind the verb."""
 
 
-def run(words: list[str], *, program: str = "pycompose") -> int:
+def run(words: list[str], *, program: str = "pycompose", doors: Doors | None = None) -> int:
     """The whole command; returns the exit code of the process."""
-    call = _Call(words, program)
+    call = _Call(words, program, doors)
     try:
         code = call.run()
         sys.stdout.flush()
@@ -114,8 +114,9 @@ def run(words: list[str], *, program: str = "pycompose") -> int:
 class _Call:
     """One command line on its way to its command."""
 
-    def __init__(self, words: list[str], program: str) -> None:
+    def __init__(self, words: list[str], program: str, doors: Doors | None) -> None:
         self.words = words
+        self.doors = doors
         self.program = program
         self.context: Context | None = None
 
@@ -172,6 +173,7 @@ class _Call:
             verb=verb,
             arguments=tuple(self.words),
             program=self.program,
+            doors=self.doors,
         )
         _prepare(self.context, parsed)
         code = module.command(self.context, **values)

@@ -43,6 +43,23 @@ class RootFlags(NamedTuple):
     debug: bool = False
 
 
+class Doors:
+    """What a command reaches through its Context. Tests put others in their place."""
+
+    def is_root(self) -> bool:
+        return os.geteuid() == 0
+
+    def stack(self, options: StackOptions) -> Stack:
+        from compose.stack import Stack
+
+        return Stack(options)
+
+    def machine(self, environment: Mapping[str, str]) -> Machine:
+        from compose.machine import Machine
+
+        return Machine(environment=environment)
+
+
 class Context:
     """One call of the program."""
 
@@ -54,8 +71,10 @@ class Context:
         arguments: tuple[str, ...] = (),
         program: str = "pycompose",
         environment: Mapping[str, str] | None = None,
+        doors: Doors | None = None,
     ) -> None:
         self.flags = flags
+        self.doors = doors or Doors()
         self.verb = verb
         self.arguments = arguments
         """All words after the program's name, for the `sudo` line."""
@@ -156,16 +175,12 @@ class Context:
         """The project that the flags, the variables and the folder name. Raises ComposeError
         without root."""
         self.require_root()
-        from compose.stack import Stack
-
-        return Stack(self.stack_options())
+        return self.doors.stack(self.stack_options())
 
     def open_machine(self) -> Machine:
         """What exists on this machine whatever the project. Raises ComposeError without root."""
         self.require_root()
-        from compose.machine import Machine
-
-        return Machine(environment=self.environment)
+        return self.doors.machine(self.environment)
 
     def display(
         self,
@@ -203,7 +218,7 @@ class Context:
 
     def require_root(self) -> None:
         """Raises ComposeError with the line to type when the caller is not root."""
-        if os.geteuid() == 0:
+        if self.doors.is_root():
             return
         from compose.errors import ComposeError
 

@@ -6,9 +6,10 @@ period.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
+from compose import exit_codes
 from compose.cli.flags import Argument, Flag
 from compose.cli.parsing import UsageError
 
@@ -78,6 +79,9 @@ TableFormat = Annotated[
 RowFormat = Annotated[
     str, Flag("--format", metavar="FORMAT", help="table, json, TEMPLATE or table TEMPLATE")
 ]
+InspectFormat = Annotated[
+    str, Flag("-f", "--format", metavar="TEMPLATE", help="json or a template")
+]
 
 _PULL: dict[str, PullPolicy] = {
     "": "",
@@ -139,3 +143,32 @@ def orphans(context: Context, given: bool | None) -> tuple[bool, bool]:
 
 def seconds(count: int | None) -> float | None:
     return None if count is None else float(count)
+
+
+def parse_pairs(flag: str, pairs: Words) -> dict[str, str]:
+    """`KEY=VALUE` of a flag that may be repeated."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(f'invalid argument "{pair}" for "{flag}" flag: KEY=VALUE is needed')
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def for_each(
+    context: Context, names: Words, act: Callable[[str], object], *, ignore_missing: bool
+) -> int:
+    """Do it to each name and print it; what fails is reported, and the others go on."""
+    from compose.cli.failure import report
+    from runtime.errors import NotFound, RuntimeFault
+
+    code = exit_codes.SUCCESS
+    for name in names:
+        try:
+            act(name)
+        except NotFound as error:
+            if not ignore_missing:
+                code = report(error, context)
+        except RuntimeFault as error:
+            code = report(error, context)
+        else:
+            context.console.out.line(name)
+    return code

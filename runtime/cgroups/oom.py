@@ -7,10 +7,10 @@ before the group is removed. A killed child counts as well as the init: Docker's
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+from pathlib import Path
 
-from runtime.cgroups import knobs, v1, v2
+from runtime.cgroups import knobs, v1
+from runtime.linux import inotify
 from runtime.messages import CgroupPlan
 
 
@@ -22,36 +22,20 @@ def oom_kills(plan: CgroupPlan) -> int:
     return 0
 
 
-class OomWatch:
-    """`fileno` is readable when `oom_kills` may have grown; `settle` makes it wait for the next
-    time. Close it.
+def open_notices(plan: CgroupPlan) -> int | None:
+    """A non-blocking descriptor, the caller's, that becomes readable when `oom_kills` may have
+    grown; read it to be told of the next time. None where no memory controller is, or it tells
+    nothing.
     """
-
-    def __init__(self, source: v2.Events | int) -> None:
-        self._source = source
-
-    def fileno(self) -> int:
-        return self._source if isinstance(self._source, int) else self._source.fileno()
-
-    def settle(self) -> None:
-        if not isinstance(self._source, int):
-            self._source.read()
-            return
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._source)
-
-    def close(self) -> None:
-        if isinstance(self._source, int):
-            os.close(self._source)
-        else:
-            self._source.close()
-
-
-def watch_oom(plan: CgroupPlan) -> OomWatch | None:
-    """None where no memory controller is, or it has no events."""
     if knobs.has_core(plan, "memory.events"):
-        return OomWatch(v2.Events(plan.unified, "memory.events"))
+        watch = inotify.Watch()
+        try:
+            watch.add(Path(plan.unified, "memory.events"), inotify.MODIFIED)
+        except OSError:
+            watch.close()
+            raise
+        return watch.fileno()
     folder = knobs.folder_with(plan, "memory.oom_control")
     if folder is None or not knobs.exists(folder, "cgroup.event_control"):
         return None
-    return OomWatch(v1.register_oom_events(folder))
+    return v1.register_oom_events(folder)

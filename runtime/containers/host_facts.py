@@ -49,7 +49,6 @@ def read_host_facts(hierarchy: Hierarchy) -> HostFacts:
         sysctls=frozenset(
             name for name in sysctls if os.path.exists(f"/proc/sys/{name.replace('.', '/')}")
         ),
-        has_apparmor=_read("/sys/module/apparmor/parameters/enabled").startswith("Y"),
     )
 
 

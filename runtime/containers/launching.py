@@ -9,6 +9,7 @@ their sockets and rules.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,7 @@ from runtime.containers.spec.context import SpecContext, SpecResult
 from runtime.containers.spec.process import build_exec
 from runtime.errors import NotFound, StartFailed
 from runtime.images.front import Images
-from runtime.linux import files, seccomp
+from runtime.linux import faults, files, seccomp
 from runtime.messages import CgroupPlan, LaunchRequest
 from runtime.networks import hosts_file
 from runtime.networks.endpoint import EndpointPlan
@@ -63,6 +64,10 @@ class LaunchDesk:
             record.options, record.image, self._context(record, endpoints, others, folder)
         )
         self._write_network_files(record, endpoints, folder)
+        if record.options.ipc == "shareable":
+            with faults.point("make shared memory"):
+                self._shm_folder(record).mkdir(parents=True, exist_ok=True)
+                self._shm_folder(record).chmod(0o1777)
         plan = groups.create(
             self._hierarchy,
             self._paths.root_hash,
@@ -91,6 +96,8 @@ class LaunchDesk:
         plan = self.plan_of(record)
         killing.kill_and_wait(plan)
         groups.remove(plan)
+        with faults.point("remove shared memory"):
+            shutil.rmtree(self._shm_folder(record), ignore_errors=True)
 
     def _request(
         self, record: ContainerRecord, result: SpecResult, plan: CgroupPlan, generation: int
@@ -123,7 +130,7 @@ class LaunchDesk:
         options = record.options
         injected = folder / "files"
         network_of = others.get(options.network_mode.removeprefix("container:"))
-        is_shared = network_of is not None or options.network_mode == "host"
+        inherited = tuple(self._inherited(record))
         return SpecContext(
             container_id=record.id,
             root_path=str(folder / "rootfs"),
@@ -133,20 +140,46 @@ class LaunchDesk:
             resolv_file="" if network_of else str(injected / "resolv.conf"),
             hostname_file=str(injected / "hostname"),
             files=injected_files.paths_of(options.files, injected),
-            volumes=self._volume_sources(record),
+            volumes=self._volume_sources(record, inherited),
             anonymous=record.anonymous_volumes,
-            inherited=tuple(self._inherited(record)),
+            inherited=inherited,
+            image_layers=self._image_layers(options.mounts),
+            shm_folder=self._shared_memory(record, others),
             joined_pids={container_id: other.state.pid for container_id, other in others.items()},
-            network_hostname=network_of.id[:12] if network_of and is_shared else "",
+            network_hostname=_hostname_of(network_of) if network_of else "",
             propagations=binds.read_propagations(options.mounts),
             devices=host_facts.read_devices(options),
             host_devices=host_facts.read_host_devices() if options.privileged else (),
             block_devices=host_facts.read_block_devices(options.blkio),
         )
 
-    def _volume_sources(self, record: ContainerRecord) -> dict[str, driver_options.VolumeSource]:
+    def _image_layers(self, mounts: Iterable[Mount]) -> dict[str, tuple[str, ...]]:
+        images = Images(self._paths)
+        return {
+            mount.source: tuple(str(path) for path in images.layer_paths(mount.source))
+            for mount in mounts
+            if mount.type == "image"
+        }
+
+    def _shared_memory(self, record: ContainerRecord, others: Mapping[str, ContainerRecord]) -> str:
+        """The folder behind a shared /dev/shm: our own, or that of the container whose IPC is
+        joined. Empty when it shares nothing."""
+        kind, _, container_id = record.options.ipc.partition(":")
+        owner = others.get(container_id) if kind == "container" else record
+        if owner is None or owner.options.ipc != "shareable":
+            return ""
+        return str(self._shm_folder(owner))
+
+    def _shm_folder(self, owner: ContainerRecord) -> Path:
+        """Below the run root, which is memory on most machines; as long as its owner runs."""
+        return self._paths.project(owner.project_id).run / f"shm-{owner.id[:12]}"
+
+    def _volume_sources(
+        self, record: ContainerRecord, inherited: Iterable[Mount]
+    ) -> dict[str, driver_options.VolumeSource]:
         found = {}
-        for name in lifecycle.volume_names(record):
+        theirs = [mount.source for mount in inherited if mount.type == "volume"]
+        for name in (*lifecycle.volume_names(record), *theirs):
             volume = self._database.find_volume(name)
             if volume is None:
                 raise NotFound(f"no such volume: {name}", code="E313", tried=f"start {record.name}")
@@ -154,14 +187,15 @@ class LaunchDesk:
         return found
 
     def _inherited(self, record: ContainerRecord) -> Iterable[Mount]:
-        """What `volumes_from` brings in."""
+        """What `volumes_from` brings in: binds and volumes, as Docker does."""
         for entry in record.options.volumes_from:
             container_id, _, mode = entry.partition(":")
             other = self._database.find_container(container_id)
             if other is None:
                 raise NotFound(f"no such container: {container_id}", code="E314")
             for mount in lifecycle.volume_mounts(other):
-                yield _read_only(mount) if mode == "ro" else mount
+                if mount.type in ("bind", "volume"):
+                    yield _read_only(mount) if mode == "ro" else mount
 
     def _others(self, record: ContainerRecord) -> dict[str, ContainerRecord]:
         """Containers whose namespaces this one joins, as they are now. Raises StartFailed when one
@@ -219,6 +253,10 @@ class LaunchDesk:
 def _alone(options: ContainerOptions) -> ContainerOptions:
     """Without namespaces of others: an exec enters those that the init is in anyway."""
     return dataclasses.replace(options, network_mode="none", pid="", ipc="", uts="")
+
+
+def _hostname_of(record: ContainerRecord) -> str:
+    return record.options.hostname or record.id[:12]
 
 
 def _read_only(mount: Mount) -> Mount:

@@ -25,10 +25,10 @@ def wait_for_configure(child: InitChild) -> None:
 
 
 def configure(child: InitChild) -> None:
-    """Say the batches, in order: links and routes first, for sysctls and rules name the links."""
-    _say(netlink_socket.ROUTE, child.configure.route_batches)
+    """The switches before the links go up, or IPv6 would begin where it is to be off (V15)."""
     for name, value in child.configure.network_sysctls.items():
         proc.write_trusted(child.proc, sysctl_path(name), value)
+    _say(netlink_socket.ROUTE, child.configure.route_batches)
     _say(netlink_socket.NETFILTER, child.configure.netfilter_batches)
 
 

@@ -210,7 +210,7 @@ def _mount_one(child: InitChild, entry: spec.Mount) -> None:
 
 
 def _bind(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
-    source = os.open(entry["source"], os.O_PATH | os.O_CLOEXEC)
+    source = _open_source(entry)
     if stat.S_ISDIR(os.fstat(source).st_mode):
         target = openat.ensure_directory(child.root, entry["destination"])
     else:
@@ -220,6 +220,17 @@ def _bind(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
     mounts.attach(mount, target)
     for descriptor in (source, target, mount):
         os.close(descriptor)
+
+
+def _open_source(entry: spec.Mount) -> int:
+    """A subpath is resolved inside its volume, where others may be changing links (V06)."""
+    source = os.open(entry["source"], os.O_PATH | os.O_CLOEXEC)
+    if not entry.get("subpath"):
+        return source
+    try:
+        return openat.open_in_root(source, entry["subpath"])
+    finally:
+        os.close(source)
 
 
 def _mount_filesystem(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from runtime.init import console, devices, namespaces, network, privileges, program, rootfs
+from runtime.init import console, devices, namespaces, network, privileges, program, reaper, rootfs
 from runtime.init.child import Child, InitChild, Step, receive_one
 from runtime.linux import processes
 from runtime.messages import Ready, Run, send
@@ -62,6 +62,8 @@ def execute(child: Child) -> None:
     )
     os.umask(document.get("user", {}).get("umask", DEFAULT_UMASK))
     privileges.filter_last(child)
+    if document.get("reaper"):
+        reaper.stay_behind(arguments, tty=child.tty)
     program.execute(path, arguments, environment)
 
 

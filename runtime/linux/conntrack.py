@@ -25,14 +25,6 @@ _BATCH = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """UDP datagrams to a host port, and the containers that it led to or leads to."""
-
-    port: int
-    targets: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One tracked connection. The reply's source is where it was really sent."""
 
@@ -47,27 +39,23 @@ class Entry:
     """The attributes that name it in a deletion."""
 
     @property
-    def is_untranslated(self) -> bool:
-        return (self.source, self.destination) == (self.reply_destination, self.reply_source)
+    def is_passing_through(self) -> bool:
+        """Only its source was translated: somebody behind us talks to another machine."""
+        return self.destination == self.reply_source and self.source != self.reply_destination
 
 
-def forget_udp(flows: Collection[Flow]) -> int:
-    """Let the next datagram to these ports meet the rules of now; how many were forgotten.
+def forget_udp(ports: Collection[int]) -> int:
+    """Let the next datagram to these ports of the host meet the rules of now; how many flows.
 
-    Flows of other hosts to the same port number elsewhere, translated by others, stay.
+    Forgotten are flows that some rule redirected and those that none did.
     """
-    if not flows:
-        return 0
-    targets: dict[int, set[str]] = {}
-    for flow in flows:
-        targets.setdefault(flow.port, set()).update(flow.targets)
+    wanted = frozenset(ports)
 
     def is_meant(entry: Entry) -> bool:
-        if entry.protocol != _UDP or entry.destination_port not in targets:
-            return False
-        return entry.is_untranslated or entry.reply_source in targets[entry.destination_port]
+        is_to_port = entry.protocol == _UDP and entry.destination_port in wanted
+        return is_to_port and not entry.is_passing_through
 
-    return _forget(is_meant)
+    return _forget(is_meant) if wanted else 0
 
 
 def forget_addresses(addresses: Collection[str]) -> int:

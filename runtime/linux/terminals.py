@@ -54,3 +54,8 @@ def set_size(terminal: int, *, columns: int, rows: int) -> None:
 def become_controlling(terminal: int) -> None:
     """Make it the controlling terminal of our session; we must lead the session."""
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+
+
+def set_foreground(terminal: int, group: int) -> None:
+    """The group that gets the terminal's signals. SIGTTOU has to be blocked."""
+    os.tcsetpgrp(terminal, group)

@@ -93,6 +93,9 @@ def _set_ipv6_switches(name: str, *, has_ipv6: bool) -> None:
     # V15: a container must not get IPv6 onto the host by router advertisements.
     write_sysctl(f"ipv6/conf/{name}/accept_ra", "0", optional=True)
     write_sysctl(f"ipv6/conf/{name}/disable_ipv6", "0" if has_ipv6 else "1", optional=True)
+    if has_ipv6:
+        # The addresses are unique; the first packets would wait a second for the link-local one.
+        write_sysctl(f"ipv6/conf/{name}/accept_dad", "0", optional=True)
 
 
 def remove_bridges(records: Iterable[NetworkRecord]) -> None:

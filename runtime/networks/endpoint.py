@@ -225,6 +225,8 @@ def _sysctls(endpoint: Endpoint, interface: str, *, has_ipv6: bool) -> dict[str,
         f"net.ipv6.conf.{interface}.accept_ra": "0",
         f"net.ipv6.conf.{interface}.disable_ipv6": "0" if has_ipv6 else "1",
     }
+    if has_ipv6:
+        switches[f"net.ipv6.conf.{interface}.accept_dad"] = "0"
     for entry in endpoint.driver_opts.get(_ENDPOINT_SYSCTLS, "").split(","):
         name, separator, value = entry.strip().partition("=")
         if separator:

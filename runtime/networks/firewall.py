@@ -279,14 +279,10 @@ class ProjectFirewall:
                 bridge.allow_loopback_sources(network.bridge)
 
 
-def _changed_udp(before: FirewallState, after: FirewallState) -> tuple[conntrack.Flow, ...]:
-    """UDP rules that came or went: an old client's packets would follow the old one."""
+def _changed_udp(before: FirewallState, after: FirewallState) -> set[int]:
+    """Host ports of UDP rules that came or went: an old client's packets would follow the old."""
     changed = set(before.publications) ^ set(after.publications)
-    return tuple(
-        conntrack.Flow(port=publication.port.host_port, targets=(publication.address,))
-        for publication in changed
-        if publication.port.protocol == "udp"
-    )
+    return {one.port.host_port for one in changed if one.port.protocol == "udp"}
 
 
 # --- what others do to our packets

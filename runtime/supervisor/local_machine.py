@@ -204,8 +204,7 @@ class LocalMachine:
         return oom.oom_kills(self._desk.plan_of(record))
 
     def open_oom_notices(self, record: ContainerRecord) -> int | None:
-        watch = oom.watch_oom(self._desk.plan_of(record))
-        return None if watch is None else watch.fileno()
+        return oom.open_notices(self._desk.plan_of(record))
 
     async def kill(self, record: ContainerRecord) -> None:
         plan = self._desk.plan_of(record)

@@ -27,13 +27,11 @@ OCI_VERSION = "1.3.0"
 def build_spec(options: ContainerOptions, image: ImageConfig, context: SpecContext) -> SpecResult:
     """The whole document. Raises RuntimeFault."""
     modes = find_modes(options, cgroup_version=context.host.cgroup_version)
-    security = parse_security_options(options.security_opt, context.host)
+    security = parse_security_options(options.security_opt)
     hostname = find_hostname(options, modes, context)
     process, warnings = build_process(options, image, context, hostname=hostname)
     process["capabilities"] = build_capabilities(options, context, warnings)
     process["noNewPrivileges"] = security.no_new_privileges
-    if security.apparmor:
-        process["apparmorProfile"] = security.apparmor
     mounts = build_mounts(options, security, modes, context)
     masked, read_only = hidden_paths(security, options, context)
     namespaces, joined = build_namespaces(modes, context)

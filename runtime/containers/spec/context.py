@@ -51,7 +51,6 @@ class HostFacts:
     """The engine's own; a child inherits it."""
     sysctls: frozenset[str] = frozenset()
     """Which of Docker's default sysctls this kernel has (D31)."""
-    has_apparmor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runtime.containers.spec.context import HostFacts, SpecContext, refuse
+from runtime.containers.spec.context import SpecContext, refuse
 from runtime.containers.spec.namespaces import Modes
 from runtime.frozen import dataclass
 from runtime.spec import Capabilities
@@ -27,12 +27,11 @@ class SecurityOptions:
     no_new_privileges: bool = False
     seccomp: str = ""
     """`unconfined`, `default`, the path of a profile, or empty: nothing was said."""
-    apparmor: str = ""
     hides_system_paths: bool = True
     writable_cgroups: bool = False
 
 
-def parse_security_options(entries: Iterable[str], host: HostFacts) -> SecurityOptions:
+def parse_security_options(entries: Iterable[str]) -> SecurityOptions:
     """`name=value`, the older `name:value`, or a name; later ones win. Raises RuntimeFault for what
     is not understood.
     """
@@ -44,8 +43,8 @@ def parse_security_options(entries: Iterable[str], host: HostFacts) -> SecurityO
                 found["no_new_privileges"] = _truth(entry, value or "true")
             case "seccomp":
                 found["seccomp"] = _seccomp(entry, value)
-            case "apparmor":
-                found["apparmor"] = _apparmor(value, host)
+            case "apparmor" if value == "unconfined":
+                pass  # so it is
             case "systempaths" if value == "unconfined":
                 found["hides_system_paths"] = False
             case "writable-cgroups":
@@ -80,29 +79,18 @@ def _seccomp(entry: str, value: str) -> str:
     return {"builtin": "default"}.get(value, value)
 
 
-def _apparmor(value: str, host: HostFacts) -> str:
-    if value != "unconfined" and not host.has_apparmor:
-        raise refuse(
-            f"the AppArmor profile `{value}` cannot be applied",
-            code="E313",
-            answered="this kernel runs without AppArmor",
-            hint="leave it out, or write `apparmor=unconfined` to say that none is meant",
-        )
-    return value
-
-
 def _not_understood(entry: str, name: str) -> Exception:
-    if name == "label":
+    if name in ("label", "apparmor"):
         return refuse(
             f"`security_opt: {entry}` cannot be honoured",
             code="E313",
-            answered="containers run without SELinux labels",
-            hint="take it out, or write `label=disable` to say so",
+            answered="containers run without AppArmor profiles and SELinux labels",
+            hint="leave it out, or write `apparmor=unconfined` and `label=disable` to say so",
         )
     return refuse(
         f"`security_opt: {entry}` is not understood",
         code="E313",
-        hint="known: no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE|unconfined,"
+        hint="known: no-new-privileges, seccomp=FILE|unconfined, apparmor=unconfined,"
         " systempaths=unconfined, label=disable, writable-cgroups",
     )
 

@@ -1,5 +1,6 @@
 """The kernel's OOM kills: counted, and told by a descriptor (C32)."""
 
+import os
 import select
 
 import pytest
@@ -41,17 +42,19 @@ def test_a_killed_child_counts_as_well(real, small):
 
 
 def test_a_descriptor_becomes_readable_at_each_kill(real, small):
-    watch = oom.watch_oom(small)
-    assert watch is not None
+    notices = oom.open_notices(small)
+    assert notices is not None
     try:
-        assert select.select([watch], [], [], 0)[0] == []
+        assert select.select([notices], [], [], 0)[0] == []
         for kills in (1, 2):
             real.run(small, EATS_ALL).wait(timeout=60)
-            assert select.select([watch], [], [], 5)[0] == [watch]
-            watch.settle()
+            assert select.select([notices], [], [], 5)[0] == [notices]
+            os.read(notices, 4096)
             assert oom.oom_kills(small) == kills
+        assert not os.get_blocking(notices)
+        assert not os.get_inheritable(notices)
     finally:
-        watch.close()
+        os.close(notices)
 
 
 def test_a_new_group_starts_at_zero(real, small):
@@ -62,4 +65,4 @@ def test_a_new_group_starts_at_zero(real, small):
 
 def test_a_group_that_is_gone_has_no_kills(real, small):
     groups.remove(small)
-    assert (oom.oom_kills(small), oom.watch_oom(small)) == (0, None)
+    assert (oom.oom_kills(small), oom.open_notices(small)) == (0, None)

@@ -12,11 +12,8 @@ def command(
     names: Annotated[Words, Argument("NETWORK [NETWORK...]", minimum=1)],
     format: InspectFormat = "",
 ) -> None:
-    from compose.output import documents_of_engine
+    from compose.output import inspections
 
     with context.open_machine() as machine:
-        found = [
-            documents_of_engine.network(machine.network(name), machine.containers())
-            for name in names
-        ]
-    context.console.out.lines(documents_of_engine.show(found, format=format))
+        found = [inspections.network(machine.network(name), machine.containers()) for name in names]
+    context.console.out.lines(inspections.show(found, format=format))

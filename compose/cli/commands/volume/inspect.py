@@ -12,10 +12,8 @@ def command(
     names: Annotated[Words, Argument("VOLUME [VOLUME...]", minimum=1)],
     format: InspectFormat = "",
 ) -> None:
-    from compose.output import documents_of_engine
+    from compose.output import inspections
 
     with context.open_machine() as machine:
-        found = [
-            documents_of_engine.volume(machine.volume(name), machine.containers()) for name in names
-        ]
-    context.console.out.lines(documents_of_engine.show(found, format=format))
+        found = [inspections.volume(machine.volume(name), machine.containers()) for name in names]
+    context.console.out.lines(inspections.show(found, format=format))

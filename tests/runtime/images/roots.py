@@ -1,0 +1,27 @@
+"""Looks into a root file system as a container's init mounts it, in a mount namespace of its own."""
+
+import subprocess
+from pathlib import Path
+
+from runtime.messages import RootFilesystem
+
+
+def run_in(root: RootFilesystem, script: str, *, chroot: bool = True) -> str:
+    """What `script` (sh) prints in there; with chroot=False it runs outside, in the root's folder."""
+    place = Path(root.work).parent / "look"
+    place.mkdir(exist_ok=True)
+    options = f"lowerdir={':'.join(root.lowers)},upperdir={root.upper},workdir={root.work}"
+    lines = ["set -e", f"mount -t overlay overlay -o {options} {place}"]
+    for source, target in root.inner_binds:
+        lines.append(f"mount --bind -o ro {source} {place}{target}")
+    lines.append(
+        f"exec chroot {place} /bin/sh -c '{script}'" if chroot else f"cd {place}; {script}"
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "--propagation", "private", "sh", "-c", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
