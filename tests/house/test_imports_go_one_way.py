@@ -27,6 +27,8 @@ EVERYWHERE_IN_RUNTIME = {
     "runtime.schemas",
     # the decorator of values
     "runtime.frozen",
+    # the form of the log files: written by supervisor and keeper, read by containers/
+    "runtime.log_segments",
 }
 RUNTIME_DOOR = {"runtime.engine", "runtime.values", "runtime.errors", "runtime.paths"}
 # how coroutines wait, in an event loop or in a command that is shorter than one takes to import
