@@ -42,6 +42,7 @@ from runtime.values import (
 )
 
 START_ATTEMPTS = 3
+_REPEATABLE = (messages.RemoveNetwork, messages.KillContainer, messages.StopContainer)
 
 
 class StartedContainer(NamedTuple):
@@ -512,6 +513,10 @@ class Engine:
                     return await channel.answer_later()
             except NobodyThere:
                 continue
+            except Unreachable:
+                # the supervisor granted its own end just as we came; taking away can be asked twice
+                if not isinstance(request, _REPEATABLE):
+                    raise
         raise self._no_supervisor()
 
     async def _open_channel(self) -> Channel:

@@ -138,11 +138,24 @@ def wait_for_end(paths: Paths, seconds: float = 5.0) -> None:
             select.select([pidfd], [], [], seconds)
 
 
+def allowed_skips() -> list[tuple[str, str]]:
+    """(beginning of a test's id, reason) for each line of tests/allowed_skips.txt."""
+    lines = ALLOWED_SKIPS.read_text().splitlines()
+    return [
+        (prefix, reason) for prefix, _, reason in (line.partition("\t") for line in lines if line)
+    ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for prefix, reason in allowed_skips():
+            if item.nodeid.startswith(prefix):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A skip that tests/allowed_skips.txt does not list is a failure."""
-    allowed = [
-        line.split("\t")[0] for line in ALLOWED_SKIPS.read_text().splitlines() if line.strip()
-    ]
+    allowed = [prefix for prefix, _reason in allowed_skips()]
     for report in terminalreporter.stats.get("skipped", []):
         if not any(report.nodeid.startswith(prefix) for prefix in allowed):
             terminalreporter.write_line(
