@@ -92,10 +92,9 @@ def _as_known(error: BaseException) -> RuntimeFault:
     from runtime.errors import RuntimeFault, describe_errno
 
     if isinstance(error, OSError):
-        name = f" `{os.fsdecode(error.filename)}`" if error.filename else ""
-        return RuntimeFault(
-            f"the system refused something{name}", code="E798", answered=describe_errno(error)
-        )
+        # what the engine does is translated where it happens; without a name this is our own output
+        what = f"use `{os.fsdecode(error.filename)}`" if error.filename else "write the output"
+        return RuntimeFault(f"cannot {what}", code="E798", answered=describe_errno(error))
     if isinstance(error, MemoryError):
         return RuntimeFault("not enough memory", code="E797")
     return RuntimeFault(
