@@ -39,14 +39,14 @@ class Started(NamedTuple):
 _started: dict[ProjectPaths, Started] = {}
 
 
-def start(paths: Paths, project_id: str, *, program: str = PROGRAM) -> None:
+def start(paths: Paths, project_id: str, *, program: str = "") -> None:
     """Start one and return at once, if nobody listens. Raises Unreachable, OSError."""
     project = paths.project(project_id)
     if project in _started or sockets.is_listening(project.control_socket):
         return
     ready, written = os.pipe2(os.O_CLOEXEC)
     try:
-        pid = _spawn(paths, project_id, written, program)
+        pid = _spawn(paths, project_id, written, program or PROGRAM)
     except BaseException:
         os.close(ready)
         raise

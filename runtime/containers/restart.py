@@ -128,6 +128,11 @@ def _next_pause(policy: RestartPolicy, last: float) -> float:
     return min(last * 2, LONGEST_PAUSE) if last else FIRST_PAUSE
 
 
+def pause_after_takeover(policy: RestartPolicy) -> float:
+    """Of a restart that another supervisor decided and did not live to do."""
+    return _next_pause(policy, 0.0)
+
+
 def _changed(state: RestartState, **changes: object) -> RestartState:
     import dataclasses
 
