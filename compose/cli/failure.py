@@ -49,7 +49,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _report_known(error: BaseException, context: Context | None) -> int:
-    from compose.errors import ComposeError
+    from compose.errors import ComposeError, Interrupted
     from compose.output.console import Console
     from runtime.errors import RuntimeFault
 
@@ -58,6 +58,9 @@ def _report_known(error: BaseException, context: Context | None) -> int:
     if isinstance(error, UsageError):
         _say(context, error.message, error.message)
         return exit_codes.FAILURE
+    if isinstance(error, Interrupted):
+        _say(context, error.message, error.message)
+        return error.exit_code
     if not isinstance(error, (ComposeError, RuntimeFault)):
         error = _as_known(error)
     if error.message:
