@@ -42,9 +42,9 @@ def _unique(node: Node, shape: Attribute, report: Report, path: Path) -> list[No
             report.take(refused, (*path, index))
             continue
         if key in places:
-            kept[places[key]] = item  # type: ignore[index]
+            kept[places[key]] = item
         else:
-            places[key] = len(kept)  # type: ignore[index]
+            places[key] = len(kept)
             kept.append(item)
     return kept
 
