@@ -125,7 +125,7 @@ EFFECTS: dict[str, tuple[dict[str, object], str, str]] = {
     ),
     "mounts": (
         {"mounts": (Mount(type="tmpfs", target="/t", size=MIB, mode=0o700),)},
-        "grep ' /t ' /proc/mounts | cut -d' ' -f3,4; stat -c %a /t",
+        "grep ' /t ' /proc/mounts | cut -d' ' -f3,4 | sed s,.inode64,,; stat -c %a /t",
         "tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=700 700",
     ),
     "files": (
