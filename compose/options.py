@@ -146,6 +146,7 @@ class RunOptions:
     environment: Mapping[str, str | None] = field(default_factory=dict)
     """None: the value of the project's environment, if it has one."""
     env_files: tuple[str, ...] = ()
+    """Files of variables; `environment` wins over them."""
     labels: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()

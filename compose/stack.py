@@ -1,11 +1,10 @@
 """One project: load it, look at it, change it. The public Python API; the command line is its first
 user.
 
-`AsyncStack` is the implementation, `Stack` its synchronous face with the same methods: usable from
-plain code, and inside a running event loop through `AsyncStack`. Methods that read are plain in
-both and start nothing; those that act are coroutines in `AsyncStack`. Nothing here prints: what
-happens is told to `on_event`, what is known is returned, what goes wrong is raised (`ComposeError`,
-`RuntimeFault`).
+`AsyncStack` is the implementation, `Stack` its synchronous face with the same methods. Methods that
+read are plain in both (reading.py); those that act are coroutines in `AsyncStack`. Nothing here
+prints: what happens is told to `on_event`, what is known is returned, what goes wrong is raised
+(`ComposeError`, `RuntimeFault`). How a verb is done stands in scheduling/, a file for each kind.
 
     with Stack(files=("compose.yaml",)).running(UpOptions(wait=True)) as stack:
         port = stack.host_port("web", 80)
@@ -13,32 +12,50 @@ happens is told to `on_event`, what is known is returned, what goes wrong is rai
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from compose.errors import NotFound
 from compose.options import (
     CreateOptions,
     DownOptions,
     ExecOptions,
     KillOptions,
     LogsOptions,
-    PsOptions,
     PullOptions,
     RemoveOptions,
     RestartOptions,
     RunOptions,
     Services,
-    StackOptions,
     StartOptions,
     Stdio,
     StopOptions,
     UpOptions,
     WaitOptions,
 )
-from compose.scheduling.events import LogOutput, OnEvent, ignore
-from runtime.paths import Paths
-from runtime.values import ContainerRecord, Event, ImageRecord, PublishedPort, VolumeRecord
+from compose.reading import ImageRow, ProcessesOf, Reading
+from compose.scheduling.events import OnEvent, Warned, ignore
+from runtime import tasks
+from runtime.values import ContainerRecord, Event
+
+if TYPE_CHECKING:  # 60 ms that `exec` and `logs` do without
+    from compose.model.project import Project
+    from compose.scheduling.interrupts import Interrupts
+    from compose.scheduling.session import Session
+
+T = TypeVar("T")
+CreateT = TypeVar("CreateT", bound=CreateOptions)
+
+__all__ = [
+    "AsyncStack",
+    "Completed",
+    "Ended",
+    "ImageRow",
+    "ProcessesOf",
+    "Stack",
+    "UpResult",
+]
 
 
 class Completed(NamedTuple):
@@ -58,20 +75,6 @@ class UpResult(NamedTuple):
     exit_code: int = 0
 
 
-class ImageRow(NamedTuple):
-    """A container and the image it was made from; None when the image is gone."""
-
-    container: ContainerRecord
-    image: ImageRecord | None
-
-
-class ProcessesOf(NamedTuple):
-    """A container and its processes (`runtime.engine.ProcessRow`)."""
-
-    container: ContainerRecord
-    processes: tuple[Any, ...]
-
-
 class Ended(NamedTuple):
     """A container that `wait` waited for."""
 
@@ -79,89 +82,15 @@ class Ended(NamedTuple):
     exit_code: int
 
 
-class _Reading:
-    """What both faces share: the project's name, and all that reads."""
-
-    def __init__(self, options: StackOptions | None = None, *, paths: Paths | None = None) -> None:
-        """Touches nothing: files are found and read by the first method that needs them."""
-
-    @property
-    def name(self) -> str:
-        """The project's name: the flag, `COMPOSE_PROJECT_NAME`, the file's `name:`, the folder's.
-
-        Reads no more than it must. Raises InvalidFile, NotFound.
-        """
-        raise NotImplementedError
-
-    @property
-    def project(self) -> Any:
-        """The loaded Project; loaded once. Raises InvalidFile, NotFound."""
-        raise NotImplementedError
-
-    @property
-    def warnings(self) -> tuple[Any, ...]:
-        """What loading had to say (`compose.errors.Fault`s); loads the project."""
-        raise NotImplementedError
-
-    def explain(self, options: UpOptions | None = None) -> str:
-        """The plan that `up` would carry out, an action a line with its reason; empty: nothing."""
-        raise NotImplementedError
-
-    def ps(self, options: PsOptions | None = None) -> tuple[ContainerRecord, ...]:
-        """The containers, ordered by name. Raises NotFound for an unknown service."""
-        raise NotImplementedError
-
-    def images(self, services: Services = ()) -> tuple[ImageRow, ...]:
-        """The image of each container."""
-        raise NotImplementedError
-
-    def top(self, services: Services = ()) -> tuple[ProcessesOf, ...]:
-        """The processes of each running container."""
-        raise NotImplementedError
-
-    def volumes(self, services: Services = ()) -> tuple[VolumeRecord, ...]:
-        """The project's volumes, those of `services` alone when given."""
-        raise NotImplementedError
-
-    def port(
-        self, service: str, private_port: int, *, protocol: str = "tcp", index: int = 0
-    ) -> PublishedPort:
-        """Where a container's port is published. Raises NotFound."""
-        raise NotImplementedError
-
-    def host_port(self, service: str, private_port: int) -> int:
-        """`port`, the number alone: for a test that wants to connect to 127.0.0.1."""
-        raise NotImplementedError
-
-    def read_logs(self, options: LogsOptions | None = None) -> Iterator[LogOutput]:
-        """What the containers wrote so far (`follow` is ignored), one container after the other."""
-        raise NotImplementedError
-
-    def events(
-        self,
-        services: Services = (),
-        *,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> Iterator[Event]:
-        """What happened to the project's objects, oldest first."""
-        raise NotImplementedError
-
-    def removable(self, options: RemoveOptions) -> tuple[ContainerRecord, ...]:
-        """The containers that `rm` would remove: what to ask the user about."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of files and threads. What runs goes on running."""
-
-
-class AsyncStack(_Reading):
+class AsyncStack(Reading):
     """A project, from within an event loop (asyncio or trio, by anyio).
 
     `deadline` is in seconds, for the whole verb; past it the verb is cancelled, what was done stays
     done, and TimeoutError is raised. Cancelling a verb leaves a state from which the next
-    converges.
+    converges; a cancelled attached `up` leaves its containers running.
     """
+
+    _interrupts: Interrupts | None = None
 
     async def up(
         self,
@@ -171,7 +100,15 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> UpResult:
         """Make, start, and, unless detached, follow until all ended. Raises ActionFailed."""
-        raise NotImplementedError
+        from compose.scheduling.session import records_of
+        from compose.scheduling.up import up
+
+        options = self._separated(options or UpOptions())
+        with tasks.fail_after(deadline):
+            session = await self._open(on_event, options.services)
+            code = await up(session, options)
+        project = session.project
+        return UpResult(records_of(session.engine, project, project.services), code)
 
     async def create(
         self,
@@ -180,7 +117,12 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Make what is missing or changed; start nothing."""
+        from compose.scheduling.up import up
+
+        options = self._separated(options or CreateOptions())
+        with tasks.fail_after(deadline):
+            await up(await self._open(on_event, options.services), options)
 
     async def start(
         self,
@@ -190,7 +132,11 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> None:
         """Start containers that exist. Raises NotFound when a service has none."""
-        raise NotImplementedError
+        from compose.scheduling.up import start
+
+        options = options or StartOptions()
+        with tasks.fail_after(deadline):
+            await start(await self._open_existing(on_event), options)
 
     async def stop(
         self,
@@ -199,7 +145,11 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Stop the services' containers, dependents first."""
+        from compose.scheduling.down import stop
+
+        with tasks.fail_after(deadline):
+            await stop(await self._open_existing(on_event), options or StopOptions())
 
     async def restart(
         self,
@@ -208,7 +158,11 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Stop and start, without looking at what the file says now."""
+        from compose.scheduling.up import restart
+
+        with tasks.fail_after(deadline):
+            await restart(await self._open_existing(on_event), options or RestartOptions())
 
     async def kill(
         self,
@@ -217,7 +171,11 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Send a signal, without order and hooks."""
+        from compose.scheduling.down import kill
+
+        with tasks.fail_after(deadline):
+            await kill(await self._open_existing(on_event), options or KillOptions())
 
     async def rm(
         self,
@@ -227,7 +185,10 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> None:
         """Remove stopped containers. Asks nothing: see `removable`."""
-        raise NotImplementedError
+        from compose.scheduling.down import remove
+
+        with tasks.fail_after(deadline):
+            await remove(await self._open_existing(on_event), options or RemoveOptions())
 
     async def pause(
         self,
@@ -236,7 +197,11 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Freeze the processes of running containers."""
+        from compose.scheduling.down import pause
+
+        with tasks.fail_after(deadline):
+            await pause(await self._open_existing(on_event), services)
 
     async def unpause(
         self,
@@ -245,7 +210,11 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Let frozen processes go on."""
+        from compose.scheduling.down import unpause
+
+        with tasks.fail_after(deadline):
+            await unpause(await self._open_existing(on_event), services)
 
     async def down(
         self,
@@ -255,7 +224,10 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> None:
         """Stop and remove. Needs no Compose file when the name is given."""
-        raise NotImplementedError
+        from compose.scheduling.down import down
+
+        with tasks.fail_after(deadline):
+            await down(await self._open_existing(on_event), options or DownOptions())
 
     async def scale(
         self,
@@ -265,7 +237,11 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """As many containers of each service as the mapping says."""
+        options = UpOptions(
+            services=tuple(replicas), scale=dict(replicas), no_deps=no_deps, detach=True
+        )
+        await self.up(options, on_event=on_event, deadline=deadline)
 
     async def pull(
         self,
@@ -274,7 +250,12 @@ class AsyncStack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Get the services' images, newer ones too."""
+        from compose.scheduling.pull import pull
+
+        options = options or PullOptions()
+        with tasks.fail_after(deadline):
+            await pull(await self._open(on_event, options.services, start=False), options)
 
     async def run(
         self,
@@ -285,7 +266,11 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> Completed:
         """Run a one-off container of a service. `stdio` None: its output is returned."""
-        raise NotImplementedError
+        from compose.scheduling.one_off import run
+
+        with tasks.fail_after(deadline):
+            session = await self._open(on_event, (options.service,))
+            return Completed(*await run(session, self._with_env_files(options), stdio))
 
     async def exec(
         self,
@@ -295,7 +280,22 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> Completed:
         """Run a command in a running container. `stdio` None: its output is returned."""
-        raise NotImplementedError
+        from compose.scheduling.exec import execute, target
+        from compose.scheduling.interrupts import Interrupts
+
+        record = target(self._records((options.service,)), options.service, options.index)
+        needs_values = None in options.environment.values()
+        environment = self.project.environment if needs_values else {}
+        with tasks.fail_after(deadline):
+            done = await execute(
+                self._reader,
+                record,
+                options,
+                environment,
+                stdio=stdio,
+                interrupts=self._interrupts or Interrupts(),
+            )
+        return Completed(done.exit_code, done.stdout, done.stderr, record.name)
 
     async def logs(
         self,
@@ -305,7 +305,15 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> None:
         """Tell what the containers wrote; with `follow`, go on until all ended."""
-        raise NotImplementedError
+        options = options or LogsOptions()
+        records = self._logged(options)
+        with tasks.fail_after(deadline):
+            from compose.scheduling.follow import follow_logs, tell_logs
+
+            if not options.follow:
+                tell_logs(self._reader, records, options, on_event)
+                return
+            await follow_logs(self._reader, self.name, records, options, on_event)
 
     async def watch_events(
         self,
@@ -317,7 +325,13 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> None:
         """`events`, and then each as it happens, until `until` or for ever."""
-        raise NotImplementedError
+        from compose.scheduling.follow import follow_events
+
+        if since is not None or until is not None:
+            for event in self.events(services, since=since, until=until):
+                on_event(event)
+        with tasks.fail_after(deadline):
+            await follow_events(self._reader, services, on_event, until=until)
 
     async def wait(
         self,
@@ -327,7 +341,16 @@ class AsyncStack(_Reading):
         deadline: float | None = None,
     ) -> tuple[Ended, ...]:
         """Wait until the services' containers end; in the order in which they did."""
-        raise NotImplementedError
+        from compose.scheduling.wait import wait
+
+        records = [record for record in self._records(options.services) if record.is_running]
+        if not records:
+            raise NotFound("no containers for project", code="E215")
+        with tasks.fail_after(deadline):
+            ended = await wait(self._reader, records)
+            if options.down_project:
+                await self.down(on_event=on_event)
+        return tuple(Ended(record, code) for record, code in ended)
 
     @asynccontextmanager
     async def running(
@@ -337,9 +360,13 @@ class AsyncStack(_Reading):
         down: DownOptions | None = None,
         on_event: OnEvent = ignore,
     ) -> AsyncIterator[AsyncStack]:
-        """Up on entry (detached), down on exit, whatever happens between."""
-        raise NotImplementedError
-        yield self
+        """Up on entry (detached), down with its volumes on exit, whatever happens between."""
+        try:
+            await self.up(_detached(options), on_event=on_event)
+            yield self
+        finally:
+            # an anyio cancellation that reaches the block must not stop the way down
+            await _shielded(self.down(down or DownOptions(volumes=True), on_event=on_event))
 
     async def __aenter__(self) -> AsyncStack:
         return self
@@ -347,12 +374,80 @@ class AsyncStack(_Reading):
     async def __aexit__(self, *_exception: object) -> None:
         self.close()
 
+    # --- within
 
-class Stack(_Reading):
+    async def _open(self, on_event: OnEvent, services: Services, *, start: bool = True) -> Session:
+        """The engine first: its processes start on the other core while the files are read."""
+        is_new = self._reader.find_project(self.name) is None
+        start = start and not self._options.dry_run
+        if start:
+            await self._reader.open(start=True)
+        try:
+            project = self._active(services)
+        except BaseException:
+            if start and is_new:
+                await self._reader.remove_project_row(self.name)
+            raise
+        return self._session(project, on_event)
+
+    async def _open_existing(self, on_event: OnEvent) -> Session:
+        """The same for what is there; nothing is made where nothing is."""
+        exists = self._reader.find_project(self.name) is not None
+        if exists and not self._options.dry_run:
+            await self._reader.open(start=True)
+        return self._session(self._project_or_labels(), on_event)
+
+    def _session(self, project: Project, on_event: OnEvent) -> Session:
+        from compose.scheduling.session import Session
+
+        engine = self._reader
+        if self._options.dry_run:
+            from compose.scheduling.dry_engine import DryEngine
+
+            engine = DryEngine(engine)
+        if self._loaded is not None:
+            for fault in self._take_warnings():
+                on_event(Warned(fault=fault))
+        return Session(
+            project,
+            engine,
+            on_event,
+            parallel=self._options.parallel,
+            dry=self._options.dry_run,
+            is_meant=self._is_named,
+            env_files=self._options.env_files,
+            interrupts=self._interrupts,
+        )
+
+    def _separated(self, options: CreateT) -> CreateT:
+        """Names of containers as the compatibility mode wants them."""
+        if not self._options.compatibility:
+            return options
+        import dataclasses
+
+        return dataclasses.replace(options, separator="_")
+
+    def _with_env_files(self, options: RunOptions) -> RunOptions:
+        """`--env-from-file`: read with the loader's grammar."""
+        if not options.env_files:
+            return options
+        import dataclasses
+
+        from compose.loading.discover import read_env_files
+        from compose.loading.environment import Environment
+        from compose.loading.report import Report
+
+        report, read = Report(), Environment()
+        for path in options.env_files:
+            read_env_files([path], read, report)
+        return dataclasses.replace(options, environment={**read, **options.environment})
+
+
+class Stack(Reading):
     """A project, from plain code. The methods are AsyncStack's; see there.
 
-    Acts run in one event loop that lives as long as the Stack, in a thread of its own. An interrupt
-    (KeyboardInterrupt) of an attached `up` stops in order; the second one kills.
+    Verbs run in this thread, in a loop that lives as long as the verb. In the main thread, Ctrl-C
+    and SIGTERM end a verb in order (`Interrupted`); those of an attached `up` stop its containers.
     """
 
     def up(
@@ -362,7 +457,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> UpResult:
-        raise NotImplementedError
+        return self._drive(lambda face: face.up(options, on_event=on_event, deadline=deadline))
 
     def create(
         self,
@@ -371,7 +466,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.create(options, on_event=on_event, deadline=deadline))
 
     def start(
         self,
@@ -380,7 +475,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.start(options, on_event=on_event, deadline=deadline))
 
     def stop(
         self,
@@ -389,7 +484,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.stop(options, on_event=on_event, deadline=deadline))
 
     def restart(
         self,
@@ -398,7 +493,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.restart(options, on_event=on_event, deadline=deadline))
 
     def kill(
         self,
@@ -407,7 +502,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.kill(options, on_event=on_event, deadline=deadline))
 
     def rm(
         self,
@@ -416,7 +511,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.rm(options, on_event=on_event, deadline=deadline))
 
     def pause(
         self,
@@ -425,7 +520,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.pause(services, on_event=on_event, deadline=deadline))
 
     def unpause(
         self,
@@ -434,7 +529,9 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(
+            lambda face: face.unpause(services, on_event=on_event, deadline=deadline)
+        )
 
     def down(
         self,
@@ -443,7 +540,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.down(options, on_event=on_event, deadline=deadline))
 
     def scale(
         self,
@@ -453,7 +550,9 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(
+            lambda face: face.scale(replicas, no_deps=no_deps, on_event=on_event, deadline=deadline)
+        )
 
     def pull(
         self,
@@ -462,7 +561,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.pull(options, on_event=on_event, deadline=deadline))
 
     def run(
         self,
@@ -472,7 +571,9 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> Completed:
-        raise NotImplementedError
+        return self._drive(
+            lambda face: face.run(options, stdio=stdio, on_event=on_event, deadline=deadline)
+        )
 
     def exec(
         self,
@@ -481,7 +582,7 @@ class Stack(_Reading):
         stdio: Stdio | None = None,
         deadline: float | None = None,
     ) -> Completed:
-        raise NotImplementedError
+        return self._drive(lambda face: face.exec(options, stdio=stdio, deadline=deadline))
 
     def logs(
         self,
@@ -490,7 +591,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(lambda face: face.logs(options, on_event=on_event, deadline=deadline))
 
     def watch_events(
         self,
@@ -501,7 +602,11 @@ class Stack(_Reading):
         until: float | None = None,
         deadline: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        return self._drive(
+            lambda face: face.watch_events(
+                services, on_event=on_event, since=since, until=until, deadline=deadline
+            )
+        )
 
     def wait(
         self,
@@ -510,7 +615,7 @@ class Stack(_Reading):
         on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> tuple[Ended, ...]:
-        raise NotImplementedError
+        return self._drive(lambda face: face.wait(options, on_event=on_event, deadline=deadline))
 
     @contextmanager
     def running(
@@ -520,11 +625,47 @@ class Stack(_Reading):
         down: DownOptions | None = None,
         on_event: OnEvent = ignore,
     ) -> Iterator[Stack]:
-        raise NotImplementedError
-        yield self
+        """Up on entry (detached), down with its volumes on exit, whatever happens between."""
+        try:
+            self.up(_detached(options), on_event=on_event)
+            yield self
+        finally:
+            self.down(down or DownOptions(volumes=True), on_event=on_event)
 
     def __enter__(self) -> Stack:
         return self
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    def _drive(self, call: Callable[[AsyncStack], Coroutine[Any, Any, T]]) -> T:
+        """Run a verb of the asynchronous face, which shares what is loaded and open."""
+        from compose.scheduling.interrupts import cancelled_by, caught
+
+        face = AsyncStack(self._options, paths=self._paths, open_engine=self._open_engine)
+        face.__dict__.update(self.__dict__)
+        with caught() as interrupts:
+            face._interrupts = interrupts
+            try:
+                return tasks.run(cancelled_by, interrupts, lambda: call(face))
+            finally:
+                del face.__dict__["_interrupts"]
+                self.__dict__.update(face.__dict__)
+
+
+def _detached(options: UpOptions | None) -> UpOptions:
+    """A stack to work with: nothing is followed, and by default all are ready."""
+    if options is None:
+        return UpOptions(wait=True)
+    if options.wait or options.detach:
+        return options
+    import dataclasses
+
+    return dataclasses.replace(options, detach=True)
+
+
+async def _shielded(work: Coroutine[Any, Any, None]) -> None:
+    import anyio
+
+    with anyio.CancelScope(shield=True):
+        await work

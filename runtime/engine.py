@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from runtime import messages
 from runtime.control import Channel, NobodyThere
@@ -51,6 +51,18 @@ class StartedContainer(NamedTuple):
 
     state: RunState
     pty: int | None
+
+
+class LogFollower(Protocol):
+    """One log that grows. `fileno` is readable when `read` may have something new."""
+
+    def fileno(self) -> int: ...
+
+    def read(self) -> list[LogLine]: ...
+
+    def finish(self) -> Iterator[LogLine]: ...
+
+    def close(self) -> None: ...
 
 
 class ExecSession:
@@ -169,6 +181,27 @@ class Engine:
         from runtime.containers import logs
 
         return logs.read_logs(
+            self.log_folder(container),
+            container.id,
+            tail=tail,
+            since=since,
+            until=until,
+            timestamps=timestamps,
+        )
+
+    def follow_logs(
+        self,
+        container: ContainerRecord,
+        *,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        timestamps: bool = False,
+    ) -> LogFollower:
+        """What it wrote and will write: readable when there is something new. Close it."""
+        from runtime.containers import logs
+
+        return logs.LogFollower(
             self.log_folder(container),
             container.id,
             tail=tail,

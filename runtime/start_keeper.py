@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from runtime import tasks
 from runtime.errors import Unreachable
-from runtime.linux import faults, files, sockets
+from runtime.linux import faults, files, interpreter, sockets
 from runtime.paths import Paths, ProjectPaths
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper", "__main__.py")
@@ -39,14 +39,14 @@ class Started(NamedTuple):
 _started: dict[ProjectPaths, Started] = {}
 
 
-def start(paths: Paths, project_id: str, *, program: str = PROGRAM) -> None:
+def start(paths: Paths, project_id: str, *, program: str = "") -> None:
     """Start one and return at once, if nobody listens. Raises Unreachable, OSError."""
     project = paths.project(project_id)
     if project in _started or sockets.is_listening(project.control_socket):
         return
     ready, written = os.pipe2(os.O_CLOEXEC)
     try:
-        pid = _spawn(paths, project_id, written, program)
+        pid = _spawn(paths, project_id, written, program or PROGRAM)
     except BaseException:
         os.close(ready)
         raise
@@ -107,9 +107,9 @@ def _spawn(paths: Paths, project_id: str, ready: int, program: str) -> int:
     log = _high(_open_log(paths.project(project_id)))
     high = _high(os.dup(ready))
     try:
-        with faults.point("spawn keeper"):
+        with interpreter.sealed() as executable, faults.point("spawn keeper"):
             return os.posix_spawn(
-                sys.executable,
+                executable,
                 [sys.executable, *OPTIONS, program, *arguments],
                 clean_environment(),
                 file_actions=[

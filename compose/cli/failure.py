@@ -49,7 +49,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _report_known(error: BaseException, context: Context | None) -> int:
-    from compose.errors import ComposeError
+    from compose.errors import ComposeError, Interrupted
     from compose.output.console import Console
     from runtime.errors import RuntimeFault
 
@@ -58,6 +58,9 @@ def _report_known(error: BaseException, context: Context | None) -> int:
     if isinstance(error, UsageError):
         _say(context, error.message, error.message)
         return exit_codes.FAILURE
+    if isinstance(error, Interrupted):
+        _say(context, error.message, error.message)
+        return error.exit_code
     if not isinstance(error, (ComposeError, RuntimeFault)):
         error = _as_known(error)
     if error.message:
@@ -92,10 +95,9 @@ def _as_known(error: BaseException) -> RuntimeFault:
     from runtime.errors import RuntimeFault, describe_errno
 
     if isinstance(error, OSError):
-        name = f" `{os.fsdecode(error.filename)}`" if error.filename else ""
-        return RuntimeFault(
-            f"the system refused something{name}", code="E798", answered=describe_errno(error)
-        )
+        # what the engine does is translated where it happens; without a name this is our own output
+        what = f"use `{os.fsdecode(error.filename)}`" if error.filename else "write the output"
+        return RuntimeFault(f"cannot {what}", code="E798", answered=describe_errno(error))
     if isinstance(error, MemoryError):
         return RuntimeFault("not enough memory", code="E797")
     return RuntimeFault(

@@ -19,30 +19,12 @@ MOST_FAULTS = 50
 Trail = tuple[tuple[str, Position], ...]
 
 
-class Warned:
-    """Something that is accepted but probably not meant. `str()` is one line."""
-
-    __slots__ = ("code", "message", "where")
-
-    def __init__(self, code: str, message: str, where: Position | None = None) -> None:
-        self.code = code
-        self.message = message
-        self.where = where
-
-    def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{place}warning {self.code}: {self.message}"
-
-    def __repr__(self) -> str:
-        return f"<{self}>"
-
-
 class Report:
     """Faults of the running stage, and the warnings of all stages (each text once)."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
-        self.warnings: dict[tuple[str, str], Warned] = {}
+        self.warnings: dict[tuple[str, str], Fault] = {}
         self._trail: Trail = ()
 
     def refuse(
@@ -84,9 +66,9 @@ class Report:
         finally:
             self._trail = before
 
-    def warn(self, code: str, message: str, where: Position | None = None) -> None:
+    def warn(self, code: str, message: str, where: Position | None = None, hint: str = "") -> None:
         """Note a warning, unless the same text was noted before."""
-        self.warnings.setdefault((code, message), Warned(code, message, where))
+        self.warnings.setdefault((code, message), Fault(code, message, where=where, hint=hint))
 
     def finish(self) -> None:
         """End a stage: raise InvalidFile with all its faults, in the order of the files."""

@@ -42,6 +42,16 @@ def converge(project: Project, observed: Observed, wishes: CreateOptions) -> Pla
     return builder.build()
 
 
+def resources(project: Project, observed: Observed, wishes: CreateOptions) -> Plan:
+    """The networks and volumes alone that are missing: a one-off container needs them."""
+    builder = PlanBuilder()
+    keys = networks.used_networks(project, wishes.services, wishes)
+    networks.add_networks(builder, project, keys, observed, {})
+    keys = volumes.used_volumes(project, wishes.services, wishes)
+    volumes.add_volumes(builder, project, keys, observed, {})
+    return builder.build()
+
+
 def selected(project: Project, wishes: CreateOptions) -> tuple[str, ...]:
     """The services that the wishes are about, dependencies first. Raises NotFound."""
     for name in (*wishes.services, *wishes.scale):

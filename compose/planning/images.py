@@ -60,6 +60,15 @@ def refreshing(
     return builder.build()
 
 
+def missing(
+    project: Project, names: Iterable[str], wishes: CreateOptions | RunOptions, observed: Observed
+) -> Plan:
+    """The pulls of what is not here, alone."""
+    builder = PlanBuilder()
+    _add(builder, project, names, wishes, observed, again=False)
+    return builder.build()
+
+
 def add_missing(
     builder: PlanBuilder,
     project: Project,
@@ -110,15 +119,16 @@ def _why(services: tuple[str, ...], reasons: Mapping[str, str]) -> str:
     return next(said, f"needed by {', '.join(services)}")
 
 
-def pulling(project: Project, options: PullOptions, observed: Observed) -> Plan:
-    """What `pull` does: all images of the services, by policy `always` unless said otherwise."""
+def pulling(
+    project: Project, names: Iterable[str], options: PullOptions, observed: Observed
+) -> Plan:
+    """What `pull` does: every image, unless the policy is content with the one that is here."""
     builder = PlanBuilder()
-    names = options.services or tuple(project.services)
-    for reference, services in _by_image(project, names).items():
+    for reference, services in _pullable(project, names, options).items():
         service = project.all_services[services[0]]
-        if not service.image or (service.build is not None and options.ignore_buildable):
-            continue
         policy = options.policy or _pull_policy(service)
+        if policy == "missing" and reference in observed.images:
+            continue
         builder.add(
             EnsureImage(
                 reference=reference,
@@ -129,6 +139,31 @@ def pulling(project: Project, options: PullOptions, observed: Observed) -> Plan:
             )
         )
     return builder.build()
+
+
+def already_here(
+    project: Project, names: Iterable[str], options: PullOptions, observed: Observed
+) -> tuple[str, ...]:
+    """The images that `pulling` leaves out."""
+    return tuple(
+        reference
+        for reference, services in _pullable(project, names, options).items()
+        if (options.policy or _pull_policy(project.all_services[services[0]])) == "missing"
+        and reference in observed.images
+    )
+
+
+def _pullable(
+    project: Project, names: Iterable[str], options: PullOptions
+) -> Mapping[str, tuple[str, ...]]:
+    services = project.all_services
+    wanted = [
+        name
+        for name in names
+        if services[name].image and not (services[name].build and options.ignore_buildable)
+    ]
+    found = _by_image(project, wanted)
+    return {reference: users for reference, users in found.items() if not is_built_in(reference)}
 
 
 def _pull_policy(service: Service) -> str:

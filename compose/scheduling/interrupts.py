@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from compose.errors import Interrupted
 from runtime import tasks
 
+T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -79,12 +80,12 @@ def caught() -> Iterator[Interrupts]:
         os.close(writable)
 
 
-async def cancelled_by(interrupts: Interrupts, call: Callable[[], Any]) -> Any:
+async def cancelled_by(interrupts: Interrupts, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run it; a signal that nobody else handles cancels it. Raises Interrupted."""
     if not interrupts.can_listen:
         return await call()
     numbers: list[int] = []
-    result: Any = None
+    result: list[T] = []
 
     def cancel(number: int, _count: int) -> None:
         numbers.append(number)
@@ -93,8 +94,8 @@ async def cancelled_by(interrupts: Interrupts, call: Callable[[], Any]) -> Any:
     async with tasks.group() as group:
         with interrupts.handled_by(cancel):
             group.start_soon(interrupts.listen)
-            result = await call()
+            result.append(await call())
             group.cancel()
-    if numbers:
+    if numbers or not result:
         raise Interrupted("operation cancelled by user", code="E290")
-    return result
+    return result[0]

@@ -124,6 +124,7 @@ async def create_container(work: Work, action: actions.CreateContainer) -> None:
         )
         options = container_options(work.project, service, making)
         work.made[action.name] = await work.engine.create_container(options)
+        work.on_made(work.made[action.name], action.name)
     except Exception as error:
         work.tell(id, "Error", "Error", str(error).partition("\n")[0])
         raise

@@ -43,6 +43,19 @@ class Session:
         self.env_files = env_files
         self.interrupts = interrupts or Interrupts()
 
+    def on_project(self, project: Project) -> Session:
+        """The same verb, on a changed project."""
+        return Session(
+            project,
+            self.engine,
+            self.on_event,
+            parallel=self.parallel,
+            dry=self.dry,
+            is_meant=self.is_meant,
+            env_files=self.env_files,
+            interrupts=self.interrupts,
+        )
+
     def warn(self, text: str) -> None:
         self.on_event(Message(text=text, level="warning"))
 
@@ -70,8 +83,7 @@ class Session:
         quiet_pull: bool = False,
         wait_timeout: float | None = None,
     ) -> Work:
-        """All of the plan. Raises ActionFailed, also when `wait_timeout` seconds were not
-        enough."""
+        """All of the plan. Raises ActionFailed, also after `wait_timeout` seconds."""
         self.announce(plan)
         work = self.work(observed, quiet_pull=quiet_pull)
         try:
@@ -93,14 +105,15 @@ class Session:
     async def run(self, plan: Plan, work: Work) -> None:
         """With the engine's events at hand if an action waits for one."""
         if not any(_waits(action) for action in plan):
-            await self._run(plan, work)
+            await self.run_beside(plan, work)
             return
         async with tasks.group() as group:
             group.start_soon(work.states.watch)
-            await self._run(plan, work)
+            await self.run_beside(plan, work)
             group.cancel()
 
-    async def _run(self, plan: Plan, work: Work) -> None:
+    async def run_beside(self, plan: Plan, work: Work) -> None:
+        """The plan, while the caller keeps `work.states` current."""
         await run_plan(
             plan,
             lambda action: perform(work, action),

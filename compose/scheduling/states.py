@@ -52,6 +52,10 @@ class States:
         self._changed.set()
         self._changed = tasks.event()
 
+    async def watched(self) -> None:
+        """Until `watch` misses nothing any more."""
+        await self._watching.wait()
+
     async def until(self, judge: Callable[[], T | None]) -> T:
         """Call `judge` now and after every change, until it answers. May wait for ever: the
         caller sets the deadline. Needs `watch` to run beside it."""

@@ -7,7 +7,7 @@ import os
 from compose.model.project import Project
 from compose.options import CreateOptions, RestartOptions, StartOptions, UpOptions
 from compose.planning import identity, images, restarts, support
-from compose.planning.converge import converge, selected
+from compose.planning.converge import converge, resources, selected
 from compose.planning.observed import Observed
 from compose.planning.plan import Plan
 from compose.scheduling.observe import observe
@@ -41,7 +41,8 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
     observed = observe(session.engine, project)
     session.warn_of(support.check(project, names, observed))
     folder = identity.other_folder(project, observed)
-    if folder and not session.is_meant and not options.yes:
+    is_asked = bool(folder) and not session.is_meant and not options.yes
+    if is_asked:
         session.warn(identity.warning(project, folder))
         if options.remove_orphans:
             raise identity.refuse(project, folder, "`--remove-orphans`")
@@ -50,11 +51,23 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
         await session.carry_out(refresh, observed, quiet_pull=options.quiet_pull)
         observed = observe(session.engine, project)
     plan = converge(project, observed, options)
-    is_meant = not folder or session.is_meant or options.yes
-    if not is_meant and identity.replaces_most(plan, observed):
+    if is_asked and identity.replaces_most(plan, observed):
         raise identity.refuse(project, folder, "recreating its containers")
     session.check_ports(plan, observed)
     return observed, plan
+
+
+async def check(session: Session, names: tuple[str, ...]) -> None:
+    """What of the services cannot be done here: warned of, or raised."""
+    observed = observe(session.engine, session.project, names=names)
+    session.warn_of(support.check(session.project, names, observed))
+
+
+async def make_resources(session: Session, options: CreateOptions) -> None:
+    """The networks and volumes that the named services use, and nothing else."""
+    project = session.project
+    observed = observe(session.engine, project, names=())
+    await session.carry_out(resources(project, observed, options), observed)
 
 
 async def take_lease(session: Session) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from compose.errors import NotFound
@@ -38,6 +38,8 @@ class Work:
         self.states = States(engine)
         self.made: dict[str, ContainerRecord] = {}
         """Containers that this verb made, by their final name."""
+        self.on_made: Callable[[ContainerRecord, str], None] = lambda record, name: None
+        """Told of each as soon as it exists, with that name."""
 
     def id_of(self, name: str, known: str) -> str:
         """`known`, or the id of the container that was made under the name."""

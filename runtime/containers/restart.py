@@ -8,6 +8,8 @@ restart and begins anew after a run of ten seconds.
 
 from __future__ import annotations
 
+import dataclasses
+
 from runtime.frozen import dataclass
 from runtime.values import RestartPolicy
 
@@ -99,13 +101,14 @@ def _after_start(state: RestartState, event: Started, now: float) -> RestartStat
 def _after_end(
     policy: RestartPolicy, state: RestartState, event: Ended, now: float
 ) -> tuple[RestartState, tuple[Instruction, ...]]:
+    worked = now - state.started_at >= (GOOD_RUN if policy.window is None else policy.window)
+    if worked and policy.window is not None:
+        # deploy's window: what worked is not held against it; Docker's own count goes on
+        state = _changed(state, count=0)
     if reason := _reason_to_stay_down(policy, state, event):
         return state, (StayDown(reason=reason),)
-    worked = now - state.started_at >= (GOOD_RUN if policy.window is None else policy.window)
     pause = _next_pause(policy, 0.0 if worked else state.pause)
-    # deploy's window: attempts that worked are not held against it; Docker's own count goes on
-    count = 0 if worked and policy.window is not None else state.count
-    return _changed(state, count=count + 1, pause=pause), (StartAgain(after=pause),)
+    return _changed(state, count=state.count + 1, pause=pause), (StartAgain(after=pause),)
 
 
 def _reason_to_stay_down(policy: RestartPolicy, state: RestartState, event: Ended) -> str:
@@ -128,7 +131,10 @@ def _next_pause(policy: RestartPolicy, last: float) -> float:
     return min(last * 2, LONGEST_PAUSE) if last else FIRST_PAUSE
 
 
-def _changed(state: RestartState, **changes: object) -> RestartState:
-    import dataclasses
+def pause_after_takeover(policy: RestartPolicy) -> float:
+    """Of a restart that another supervisor decided and did not live to do."""
+    return _next_pause(policy, 0.0)
 
+
+def _changed(state: RestartState, **changes: object) -> RestartState:
     return dataclasses.replace(state, **changes)  # type: ignore[arg-type]

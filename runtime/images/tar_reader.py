@@ -7,6 +7,7 @@ layers.py. Sources: POSIX pax, the GNU tar manual; limits: V54; negative offsets
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -109,11 +110,43 @@ class Buffer:
             yield piece
 
 
+class FileBuffer(Buffer):
+    """The same over a file that can be sought in: what is skipped is not read."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(())
+        self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+
+    def exactly(self, count: int) -> bytes | None:
+        data = os.pread(self._descriptor, count, self.position)
+        self.position += len(data)
+        if data and len(data) < count:
+            raise BadArchive(f"the archive ends in the middle of an entry, at byte {self._size}")
+        return data or None
+
+    def skip(self, count: int) -> None:
+        self.position += count
+        if self.position > self._size:
+            raise BadArchive(f"the archive ends in the middle of a file, at byte {self._size}")
+
+    def drain(self) -> None:
+        self.position = self._size
+
+    def _up_to(self, count: int) -> Iterator[memoryview]:
+        while count > 0 and (
+            data := os.pread(self._descriptor, min(count, 1 << 20), self.position)
+        ):
+            self.position += len(data)
+            count -= len(data)
+            yield memoryview(data)
+
+
 class TarReader:
     """Entries in order; after each, `content()` may be read before going on."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._buffer = Buffer(chunks)
+    def __init__(self, chunks: Iterable[bytes] | Buffer) -> None:
+        self._buffer = chunks if isinstance(chunks, Buffer) else Buffer(chunks)
         self._left = 0
         self._padding = 0
 
@@ -153,11 +186,10 @@ class TarReader:
         count, self._left = self._left, 0
         return self._buffer.pieces(count)
 
-    def read_content(self, limit: int) -> bytes:
-        """The content whole, for small members. Raises BadArchive above `limit` bytes."""
-        if self._left > limit:
-            raise BadArchive(f"a member of {self._left} bytes, where at most {limit} make sense")
-        return b"".join(self.content())
+    @property
+    def position(self) -> int:
+        """Where in the stream the content begins."""
+        return self._buffer.position
 
     def _next_header(self) -> bytes | None:
         self._buffer.skip(self._left)

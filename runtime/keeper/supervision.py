@@ -16,8 +16,8 @@ LISTENER = 3
 CHANNEL = 4
 """Descriptors that a supervisor finds at its start."""
 FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 10.0
-GOOD_LIFE = 10.0
+LONGEST_PAUSE = 5.0
+GOOD_LIFE = 2.0
 """Seconds after which a death is an accident and not a habit."""
 HOPELESS = 5
 """So many short lives in a row: the keeper moves the logs itself until one lasts."""

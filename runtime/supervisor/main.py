@@ -29,6 +29,7 @@ from runtime.supervisor.wire import Wire
 
 LISTENER = 3
 CHANNEL = 4
+SUCCESSION_SECONDS = 20.0
 MakeMachine = Callable[[Paths, str], Machine]
 
 
@@ -79,13 +80,12 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
         tasks.start_soon(logs.run)
         await takeover.take_over(project)
         tasks.start_soon(clients.serve, project, listener)
-        tasks.start_soon(_end_with_keeper, project, keeper_pidfd, listener, paths, project_id)
+        tasks.start_soon(_end_with_keeper, project, keeper_pidfd, listener, lock, paths, project_id)
         tasks.start_soon(_end_by_signal, project)
         project.start_task(project.machine.settle, (os.getppid(), os.getpid()))
         project.start_task(project.machine.maintain)
         await idle.wait_for_idle(project)
         tasks.cancel_scope.cancel()
-    os.close(lock)
 
 
 def _hear(project: Project, message: object) -> None:
@@ -113,7 +113,12 @@ async def _wait_for_predecessor(folder: Path) -> int:
 
 
 async def _end_with_keeper(
-    project: Project, pidfd: int, listener: socket.socket, paths: Paths, project_id: str
+    project: Project,
+    pidfd: int,
+    listener: socket.socket,
+    lock: int,
+    paths: Paths,
+    project_id: str,
 ) -> None:
     """R11. The last deed is to start the next keeper, if there is something for it to do."""
     # forever: until the keeper ends
@@ -125,8 +130,11 @@ async def _end_with_keeper(
         # a planned fault strikes once
         faults.configure("supervisor", {})
         try:
-            await start_keeper.wait_until_listening(paths, project_id)
-            await leases.hand_over(project, paths.project(project_id))
+            with anyio.fail_after(SUCCESSION_SECONDS):
+                await start_keeper.wait_until_listening(paths, project_id)
+                # the next supervisor waits for this lock
+                os.close(lock)
+                await leases.hand_over(project, paths.project(project_id))
         except Exception:
             report_exception("starting the next keeper")
     project.tasks.cancel_scope.cancel()

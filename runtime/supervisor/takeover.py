@@ -16,7 +16,7 @@ from runtime.containers import restart
 from runtime.frozen import dataclass
 from runtime.messages import Held, ProcessRecord, Release, Roster, TakeBack
 from runtime.state import run_states
-from runtime.supervisor import exits, leases, lives, starts
+from runtime.supervisor import exits, leases, lives, starts, stops
 from runtime.supervisor.log_writer import report
 from runtime.supervisor.project import Project
 from runtime.supervisor.starts import FOREGROUND
@@ -104,11 +104,18 @@ async def _drop_output(project: Project, container: Supervised) -> None:
     container.close()
     container.ended.set()
     if container.state.status == "restarting":
-        exits.follow_policy(project, container)
+        _restart_as_decided(project, container)
+
+
+def _restart_as_decided(project: Project, container: Supervised) -> None:
+    """It has been counted already."""
+    policy = container.record.options.restart
+    exits.restart_later(project, container, restart.pause_after_takeover(policy))
 
 
 async def _go_on_without_process(project: Project, container: Supervised) -> None:
-    if _is_from_before_reboot(project, container):
+    rebooted = _is_from_before_reboot(project, container)
+    if rebooted:
         # `boot` follows the policies then; any other command leaves what is down
         container.restart, _ = restart.advance(
             container.record.options.restart, container.restart, restart.StopAsked(), 0.0
@@ -116,9 +123,12 @@ async def _go_on_without_process(project: Project, container: Supervised) -> Non
     if container.descriptors:
         await _drop_output(project, container)
     elif container.is_running:
-        await _settle_lost(project, container)
+        await _settle_lost(project, container, rebooted=rebooted)
     elif container.state.status == "restarting":
-        exits.follow_policy(project, container)
+        if rebooted:
+            stops.cancel_restart(project, container)
+        else:
+            _restart_as_decided(project, container)
     elif container.state.pid:
         # its start was under way when supervisor or keeper died: nothing half-made stays
         await project.machine.release(container.record)
@@ -126,7 +136,7 @@ async def _go_on_without_process(project: Project, container: Supervised) -> Non
         project.write_state(container)
 
 
-async def _settle_lost(project: Project, container: Supervised) -> None:
+async def _settle_lost(project: Project, container: Supervised, *, rebooted: bool = False) -> None:
     """Its keeper is gone: its record tells the end, or what is left is killed."""
     container.ended = anyio.Event()
     record = _record(project, container)
@@ -134,7 +144,6 @@ async def _settle_lost(project: Project, container: Supervised) -> None:
         await exits.settle(project, container, record)
         return
     await project.machine.kill(container.record)
-    rebooted = _is_from_before_reboot(project, container)
     ended = _lost(container, run_states.UNKNOWN_EXIT if rebooted else run_states.LOST_EXIT)
     await exits.settle(project, container, ended, error=UNSEEN if rebooted else LOST)
 

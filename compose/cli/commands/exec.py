@@ -47,5 +47,5 @@ def command(
         detach=detach,
     )
     stdio = Stdio(stdin=0 if interactive and not detach else -1)
-    with context.open_stack() as stack, terminal.prepared(raw=has_tty):
+    with context.open_stack() as stack:
         return stack.exec(options, stdio=stdio).exit_code

@@ -109,11 +109,7 @@ def command(
         ignore_orphans=ignore,
     )
     stdio = Stdio(stdin=0 if has_stdin else -1)
-    with (
-        context.open_stack() as stack,
-        context.display("run", quiet=quiet) as display,
-        terminal.prepared(raw=has_tty),
-    ):
+    with context.open_stack() as stack, context.display("run", quiet=quiet) as display:
         done = stack.run(options, stdio=stdio, on_event=display.on_event)
     if detach:
         context.console.out.line(done.container)

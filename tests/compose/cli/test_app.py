@@ -5,7 +5,7 @@ import json
 import pytest
 
 from compose.cli import app, verbs
-from compose.errors import ActionFailed, ComposeError, Fault, InvalidFile, NotFound
+from compose.errors import ActionFailed, ComposeError, Fault, Interrupted, InvalidFile, NotFound
 from compose.position import File, Position
 from runtime.errors import RuntimeFault
 from tests.fakes.stack import FakeDoors, FakeStack, container
@@ -395,6 +395,11 @@ def test_a_group_of_errors_is_reported_by_its_first(run):
 def test_an_interrupt_ends_with_130_and_no_report(run):
     ran = run("stop", failing(KeyboardInterrupt()))
     assert (ran.code, ran.err) == (130, "")
+
+
+def test_a_cancelled_verb_says_so_and_ends_with_130(run):
+    ran = run("stop", failing(Interrupted("operation cancelled by user", code="E290")))
+    assert (ran.code, ran.err) == (130, "operation cancelled by user\n")
 
 
 def test_an_error_s_own_exit_code_is_the_command_s(run):

@@ -102,7 +102,6 @@ def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[object, 
     monkeypatch.setattr("os.urandom", lambda count: b"\x01" * count)
     monkeypatch.setattr("time.time", lambda: 1_000_000_000.0)
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
-    monkeypatch.setattr("compose.cli.terminal.prepared", no_terminal)
     for name in ("NO_COLOR", "COMPOSE_ANSI", "COMPOSE_PROGRESS", "BUILDKIT_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -134,17 +133,6 @@ def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[object, 
     doors = FakeDoors(stack=stack, machine=machine)
     code = app.run(words, doors=doors)
     return code, doors.calls, out.buffer.getvalue(), err.buffer.getvalue()
-
-
-class no_terminal:
-    def __init__(self, **_words: object) -> None:
-        pass
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_exception: object) -> None:
-        pass
 
 
 def value_words(path: str, one: FlagParameter) -> list[str]:

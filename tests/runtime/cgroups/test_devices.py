@@ -8,7 +8,7 @@ import struct
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.cgroups import devices, hierarchy, knobs
@@ -204,6 +204,7 @@ RULES = st.lists(
 )
 
 
+@settings(deadline=None)  # the second host is emulated
 @given(RULES)
 def test_the_program_answers_as_the_filter_reads(rules):
     try:
@@ -217,6 +218,7 @@ def test_the_program_answers_as_the_filter_reads(rules):
         )
 
 
+@settings(deadline=None)  # the second host is emulated
 @given(RULES)
 def test_the_last_rule_about_a_device_decides(rules):
     """The meaning of the list, worked out one single access at a time."""
@@ -380,6 +382,7 @@ def test_a_program_that_the_verifier_refuses_says_why(real):
 
 
 @pytest.mark.kernel
+@settings(deadline=None)  # the second host is emulated
 @given(rules=RULES)
 def test_the_v1_kernel_reads_back_what_was_meant(hierarchy, rules):
     """C20, and G4: the emulator against the kernel's own list."""
@@ -401,6 +404,7 @@ def test_the_v1_kernel_reads_back_what_was_meant(hierarchy, rules):
 
 @pytest.mark.kernel
 @pytest.mark.slow
+@settings(deadline=None)  # the second host is emulated
 @given(rules=RULES)
 def test_every_program_passes_the_verifier(rules):
     try:

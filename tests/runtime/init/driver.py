@@ -112,7 +112,7 @@ class Box:
         self.request = self.change_request(self.make_request(replace(given, **options)))
         request = self.request
         born = self._give_birth(
-            lambda stdio: launch.fork_init(request, stdio), tty=request.stdio == "tty"
+            lambda stdio: configured(launch.fork_init(request, stdio)), tty=request.stdio == "tty"
         )
         self.alive.append(born)
         return born
@@ -193,11 +193,16 @@ def program(process: Mapping[str, Any], profile: str) -> bytes:
     )
 
 
-def bring_to_life(birth: launch.Birth) -> tuple[StepFailed | None, dict[str, int]]:
-    """Say Configure and Run as the keeper does. The failure, or None once the program is executed,
-    and the descriptors that came with Ready."""
+def configured(birth: launch.Birth) -> launch.Birth:
+    """An init waits for its network; an exec does not."""
     loopback = netlink.encode([netlink.set_up("lo")])
     _tell(birth, Configure(container_id=CONTAINER_ID, route_batches=(loopback,)))
+    return birth
+
+
+def bring_to_life(birth: launch.Birth) -> tuple[StepFailed | None, dict[str, int]]:
+    """Say Run when it is ready, as the keeper does. The failure, or None once the program is
+    executed, and the descriptors that came with Ready."""
     frames = Frames()
     failure: StepFailed | None = None
     received: dict[str, int] = {}

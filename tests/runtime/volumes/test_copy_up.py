@@ -72,7 +72,7 @@ def test_all_of_the_folder_is_there_with_owner_mode_time_and_attributes(volume, 
     data.chmod(0o2750)
     os.chown(data / "file", 72, 73)
     (data / "file").chmod(0o4755)
-    os.setxattr(data / "file", "user.note", b"n")
+    os.setxattr(data / "file", "trusted.note", b"n")
     os.symlink("/etc/passwd", data / "link")
     os.chown(data / "link", 74, 75, follow_symlinks=False)
     os.mkfifo(data / "pipe")
@@ -95,7 +95,7 @@ def test_all_of_the_folder_is_there_with_owner_mode_time_and_attributes(volume, 
         for status in [(folder / name).lstat()]
     }
     assert owners == {".": (70, 71, 0o2750), "file": (72, 73, 0o4755), "link": (74, 75, 0o777)}
-    assert os.getxattr(folder / "file", "user.note") == b"n"
+    assert os.getxattr(folder / "file", "trusted.note") == b"n"
     assert (folder / "file").stat().st_mtime_ns == 5_000_000_000
     assert (folder / "deep").stat().st_mtime_ns == 6_000_000_000
     assert not named.is_empty(volume)

@@ -1,0 +1,216 @@
+"""Which files, which project directory, which `.env`: what Compose finds when nothing is said.
+
+Reads the environment and looks at folders. Source: section 5 of the Compose file reference.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterable, Mapping
+
+from compose.errors import Fault, InvalidFile, NotFound
+from compose.loading.dotenv import parse_dotenv
+from compose.loading.environment import Environment
+from compose.loading.parse import MOST_BYTES, decode
+from compose.loading.report import Report
+from compose.loading.request import LoadRequest
+from compose.model.attribute import attribute, attributes
+from compose.position import File, Position
+
+NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+
+
+@attributes
+class Sources:
+    """What is to be loaded: absolute files (`-` is standard input), in the order of merging."""
+
+    files: tuple[str, ...] = attribute()
+    working_dir: str = attribute()
+    environment: Environment = attribute()
+
+
+def discover(request: LoadRequest, report: Report) -> Sources:
+    """Find files and environment. Raises NotFound and InvalidFile."""
+    cwd = os.path.abspath(request.cwd or os.getcwd())
+    environment = Environment(os.environ if request.environment is None else request.environment)
+    if "PWD" not in environment:
+        environment.put("PWD", cwd)
+    shell = environment.copy()
+    named = _absolute(cwd, request.files)
+    folder = _folder(request, cwd, named)
+    _fill(environment, shell, request, cwd, folder, report)
+    files = named or _from_variable(environment, cwd)
+    files = files or _search(folder, report)
+    if not files:
+        raise NotFound(
+            f"there is no compose.yaml in {folder} or above it",
+            code="E001",
+            hint="give the file with -f, or go to the project's folder",
+        )
+    folder = _folder(request, cwd, files)
+    _fill(environment, shell, request, cwd, folder, report)
+    return Sources(files=files, working_dir=folder, environment=environment)
+
+
+def _absolute(cwd: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(
+        name if name == "-" else os.path.normpath(os.path.join(cwd, name)) for name in names
+    )
+
+
+def _folder(request: LoadRequest, cwd: str, files: tuple[str, ...]) -> str:
+    if request.project_directory:
+        return os.path.normpath(os.path.join(cwd, request.project_directory))
+    first = next((file for file in files if file != "-"), None)
+    return os.path.dirname(first) if first else cwd
+
+
+def _from_variable(environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
+    names = environment.get("COMPOSE_FILE", "")
+    if not names:
+        return ()
+    separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    return _absolute(cwd, names.split(separator))
+
+
+def _search(folder: str, report: Report) -> tuple[str, ...]:
+    """The file of the nearest folder that has one, with its override."""
+    while True:
+        found = _present(folder, NAMES)
+        if found:
+            overrides = _present(folder, OVERRIDES)
+            _warn_of_several(found, "config", report)
+            _warn_of_several(overrides, "override", report)
+            return (*found[:1], *overrides[:1])
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return ()
+        folder = parent
+
+
+def _present(folder: str, names: tuple[str, ...]) -> list[str]:
+    paths = (os.path.join(folder, name) for name in names)
+    return [path for path in paths if os.path.exists(path)]
+
+
+def _warn_of_several(found: list[str], kind: str, report: Report) -> None:
+    if len(found) > 1:
+        names = ", ".join(found)
+        report.warn("W003", f"Found multiple {kind} files with supported names: {names}")
+        report.warn("W003", f"Using {found[0]}")
+
+
+# ---- .env ------------------------------------------------------------------------------------------------
+
+
+def _fill(
+    environment: Environment,
+    shell: Environment,
+    request: LoadRequest,
+    cwd: str,
+    folder: str,
+    report: Report,
+) -> None:
+    for path in _env_files(request, shell, cwd, folder):
+        _must_exist(path)
+    read_env_files(_env_files(request, shell, cwd, folder), environment, report)
+
+
+def _env_files(
+    request: LoadRequest, shell: Mapping[str, str], cwd: str, folder: str
+) -> tuple[str, ...]:
+    names = request.env_files or tuple(filter(None, shell.get("COMPOSE_ENV_FILES", "").split(",")))
+    if names:
+        return _absolute(cwd, names)
+    path = os.path.join(folder, ".env")
+    disabled = shell.get("COMPOSE_DISABLE_ENV_FILE", "") in _TRUE
+    return () if disabled or not os.path.isfile(path) else (path,)
+
+
+def _must_exist(path: str) -> None:
+    if not os.path.exists(path):
+        raise NotFound(
+            f"couldn't find env file: {path}", code="E003", hint="mind the spelling of --env-file"
+        )
+
+
+def read_env_files(paths: Iterable[str], environment: Environment, report: Report) -> None:
+    """Fill gaps of the environment; a later file wins over an earlier and may refer to it."""
+    read = Environment()
+    for path in paths:
+        file = read_text(path)
+
+        def lookup(name: str) -> str | None:
+            return environment.get(name, read.get(name))
+
+        def unset(name: str, where: Position) -> None:
+            report.warn("W001", unset_text(name), where)
+
+        for name, variable in parse_dotenv(file, lookup, unset).items():
+            read.put(name, variable.value, variable.where)
+    for name, value in read.items():
+        if name not in environment:
+            environment.put(name, value, read.place_of(name))
+
+
+def unset_text(name: str) -> str:
+    """Docker's words."""
+    return f'The "{name}" variable is not set. Defaulting to a blank string.'
+
+
+# ---- reading ---------------------------------------------------------------------------------------------
+
+
+def read_text(path: str, where: Position | None = None, *, what: str = "file") -> File:
+    """A regular file, or standard input for `-`. Raises InvalidFile with the place that named it."""
+    if path == "-":
+        return decode(path, sys.stdin.buffer.read(MOST_BYTES + 1))
+    try:
+        return decode(path, _read(path))
+    except OSError as error:
+        raise _unreadable(path, error, where, what) from error
+
+
+def _read(path: str) -> bytes:
+    # O_NONBLOCK: opening a FIFO without a writer would wait for one without end.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(kind) and not _is_null(descriptor):
+            raise OSError(errno.EINVAL, "no regular file", path)
+        return stream.read(MOST_BYTES + 1)
+
+
+def _is_null(descriptor: int) -> bool:
+    return os.fstat(descriptor).st_rdev == os.stat(os.devnull).st_rdev
+
+
+def _unreadable(path: str, error: OSError, where: Position | None, what: str) -> InvalidFile:
+    shown = File(path).shown
+    reason = (error.strerror or str(error)).lower()
+    message = f"cannot read the {what} {shown}: {reason}"
+    return InvalidFile(Fault("E002", message, where=where, hint=_nearest_file(path)))
+
+
+def _nearest_file(path: str) -> str:
+    folder, name = os.path.split(path)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return f"the folder {folder} does not exist" if not os.path.isdir(folder) else ""
+    import difflib
+
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    return f"did you mean {near[0]}?" if near else ""

@@ -1,0 +1,101 @@
+"""env_file and label_file, read into their services; verbs that need only a name skip this. Source: 14."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from compose.errors import ComposeError, Fault, InvalidFile
+from compose.loading.discover import read_text, unset_text
+from compose.loading.dotenv import parse_dotenv, parse_raw
+from compose.loading.environment import Environment, Variable
+from compose.loading.report import Report
+from compose.model.attribute import replace
+from compose.model.process import EnvFile
+from compose.model.project import Origins, Project
+from compose.model.service import Service
+from compose.position import File, Position
+
+
+def read_env_files(project: Project, environment: Environment, report: Report) -> Project:
+    """Every active service with the variables and labels of its files. Raises InvalidFile."""
+    reading = _Reading(environment, report, project.origins)
+    services = {name: reading.service(service) for name, service in project.services.items()}
+    report.finish()
+    return replace(project, services=services)
+
+
+class _Reading:
+    def __init__(self, environment: Environment, report: Report, origins: Origins) -> None:
+        self.environment = environment
+        self.report = report
+        self.origins = origins
+
+    def service(self, service: Service) -> Service:
+        """The service with `environment` and `labels` complete."""
+        if not service.env_file and not service.label_file:
+            return service
+        try:
+            variables = self._variables(service)
+            labels = self._labels(service)
+        except InvalidFile as invalid:
+            self.report.faults.extend(invalid.faults)
+            return service
+        return replace(
+            service,
+            environment={**variables, **service.environment},
+            labels={**labels, **service.labels},
+        )
+
+    def _variables(self, service: Service) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for index, env_file in enumerate(service.env_file):
+            path = ("services", service.name, "env_file", index, "path")
+            where = self.origins.get(path) or self.origins.nearest(path[:-1])
+            if not env_file.required and not os.path.exists(env_file.path):
+                continue
+            read = self._read(env_file, service, found, where)
+            found.update({name: variable.value for name, variable in read.items()})
+        return found
+
+    def _read(
+        self,
+        env_file: EnvFile,
+        service: Service,
+        found: Mapping[str, str | None],
+        where: Position | None,
+    ) -> dict[str, Variable]:
+        if env_file.format not in ("", "raw"):
+            message = f"unknown format `{env_file.format}` of an env file"
+            raise InvalidFile(Fault("E072", message, where=where, hint="leave it out, or say raw"))
+        file = _text_of(env_file.path, where)
+
+        def lookup(name: str) -> str | None:
+            value = self.environment.get(name)
+            if value is None:
+                value = service.environment.get(name)
+            return found.get(name) if value is None else value
+
+        with self.report.within("read because of", where):
+            if env_file.format == "raw":
+                return parse_raw(file, lookup)
+            return parse_dotenv(file, lookup, self._unset)
+
+    def _unset(self, name: str, where: Position) -> None:
+        self.report.warn("W001", unset_text(name), where)
+
+    def _labels(self, service: Service) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for index, path in enumerate(service.label_file):
+            where = self.origins.nearest(("services", service.name, "label_file", index))
+            file = _text_of(path, where)
+            read = parse_dotenv(file, dict(found).get, self._unset)
+            found.update({name: variable.value for name, variable in read.items()})
+        return found
+
+
+def _text_of(path: str, where: Position | None) -> File:
+    try:
+        return read_text(path, where, what="env file")
+    except ComposeError:
+        raise

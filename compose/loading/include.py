@@ -1,0 +1,141 @@
+"""Other models, resolved whole before they are taken in. Source: 7.1 of the Compose file reference."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+from compose.errors import Fault, InvalidFile
+from compose.loading.discover import read_env_files
+from compose.loading.environment import Environment
+from compose.loading.report import Report
+from compose.model.attribute import attribute, attributes
+from compose.tree import Node, Step
+
+SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
+
+
+@attributes
+class Inclusion:
+    """One item of `include`: absolute files, the directory of its project, and its environment."""
+
+    node: Node = attribute()
+    files: tuple[str, ...] = attribute()
+    working_dir: str = attribute()
+    environment: Environment = attribute()
+
+
+ReadModel = Callable[[Inclusion], Node]
+
+
+def take_in(
+    root: Node,
+    working_dir: str,
+    environment: Environment,
+    read: ReadModel,
+    report: Report,
+) -> None:
+    """Replace the `include` of a document by what it names, in place. Raises InvalidFile."""
+    include = root.get("include")
+    if include is None:
+        return
+    del root.mapping["include"]
+    for inclusion in _inclusions(include, working_dir, environment, report):
+        model = read(inclusion)
+        step = Step("include", "", inclusion.node.origin)
+        _import(root, model.through(step), inclusion, report)
+    report.finish()
+
+
+def _inclusions(
+    include: Node, working_dir: str, environment: Environment, report: Report
+) -> Iterator[Inclusion]:
+    if include.value is None:
+        return
+    if not isinstance(include.value, list):
+        message = "`include` takes a list"
+        hint = f"write it as a list: include: [{include.text}]" if include.text else ""
+        raise InvalidFile(
+            Fault("E031", message, where=include.origin, path=("include",), hint=hint)
+        )
+    for index, item in enumerate(include.items):
+        yield _inclusion(item, index, working_dir, environment, report)
+
+
+def _inclusion(
+    item: Node, index: int, working_dir: str, environment: Environment, report: Report
+) -> Inclusion:
+    path = ("include", index)
+    if not isinstance(item.value, str | dict):
+        message = "an item of `include` is a path, or a mapping with `path`"
+        raise InvalidFile(Fault("E031", message, where=item.origin, path=path))
+    paths = item if isinstance(item.value, str) else item.get("path")
+    if paths is None or not list(_texts(paths)):
+        message = "an item of `include` needs a `path`"
+        raise InvalidFile(Fault("E034", message, where=item.origin, path=path))
+    files = tuple(os.path.normpath(os.path.join(working_dir, text)) for text in _texts(paths))
+    directory = item.get("project_directory")
+    folder = os.path.dirname(files[0])
+    if directory is not None and directory.text:
+        folder = os.path.normpath(os.path.join(working_dir, directory.text))
+    inner = environment.copy()
+    read_env_files(_env_files(item, working_dir, folder), inner, report)
+    return Inclusion(node=item, files=files, working_dir=folder, environment=inner)
+
+
+def _texts(node: Node) -> Iterator[str]:
+    for part in node.items or [node]:
+        if isinstance(part.value, str) and part.value:
+            yield part.value
+
+
+def _env_files(item: Node, working_dir: str, folder: str) -> list[str]:
+    given = item.get("env_file")
+    if given is None:
+        path = os.path.join(folder, ".env")
+        return [path] if os.path.isfile(path) else []
+    paths = []
+    for part in given.items or [given]:
+        if not part.text or part.text == os.devnull:
+            continue
+        path = os.path.normpath(os.path.join(working_dir, part.text))
+        if not os.path.isfile(path):
+            message = f"the env file {part.text} does not exist"
+            raise InvalidFile(Fault("E003", message, where=part.origin, path=("include",)))
+        paths.append(path)
+    return paths
+
+
+def _import(root: Node, model: Node, inclusion: Inclusion, report: Report) -> None:
+    for section in SECTIONS:
+        imported = model.get(section)
+        if imported is None or not imported.mapping:
+            continue
+        own = root.get(section)
+        if own is None or own.value is None:
+            root.mapping[section] = imported
+            continue
+        if isinstance(own.value, dict):
+            _import_section(section, own.value, imported.mapping, inclusion, report)
+
+
+def _import_section(
+    section: str,
+    own: dict[str, Node],
+    imported: dict[str, Node],
+    inclusion: Inclusion,
+    report: Report,
+) -> None:
+    for name, node in imported.items():
+        known = own.get(name)
+        if known is None:
+            own[name] = node
+        elif known.plain != node.plain:
+            report.refuse(
+                "E097",
+                f"`{name}` is in {section} here and in an included file",
+                inclusion.node.origin,
+                (section, name),
+                trail=(("defined here at", known.named_at), ("and there at", node.named_at)),
+                hint="rename one, or change the included one in an override file",
+            )

@@ -1,0 +1,50 @@
+"""What to load, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from compose.errors import Fault
+from compose.loading.environment import Environment
+from compose.model.attribute import attribute, attributes
+from compose.model.project import Project
+from compose.tree import Node
+
+
+@attributes
+class LoadRequest:
+    """Which project, and how far to take it.
+
+    Empty means: found as Compose finds it. `environment` None is the process's own, `cwd` empty the current
+    folder. `services` narrows to these and what they depend on. `profiles` None: COMPOSE_PROFILES.
+    The switches are those of `config`; verbs that need no env files set `resolve_environment` False.
+    """
+
+    files: tuple[str, ...] = ()
+    project_name: str = ""
+    profiles: tuple[str, ...] | None = None
+    env_files: tuple[str, ...] = ()
+    project_directory: str = ""
+    environment: Mapping[str, str] | None = None
+    cwd: str = ""
+    services: tuple[str, ...] = ()
+    all_resources: bool = True
+    interpolate: bool = True
+    normalize: bool = True
+    resolve_paths: bool = True
+    consistency: bool = True
+    resolve_environment: bool = True
+
+
+@attributes
+class Loaded:
+    """A project with what was noticed on the way.
+
+    `tree` is the model before binding (with `x-` keys and origins); `warnings` are faults that stop nothing;
+    `variables` are those that the files mention, for `config --variables`.
+    """
+
+    project: Project = attribute()
+    tree: Node = attribute()
+    warnings: tuple[Fault, ...] = ()
+    environment: Environment = attribute()

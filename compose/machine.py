@@ -1,0 +1,173 @@
+"""The verbs that need no project: what exists on this machine, and what brings it back after a
+boot.
+
+As Stack: reads are plain, acts run in this thread; nothing is printed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from compose.errors import NotFound
+from runtime import tasks
+from runtime.engine import Engine
+from runtime.paths import Paths, find_paths
+from runtime.values import (
+    ContainerRecord,
+    ImageRecord,
+    NetworkOptions,
+    NetworkRecord,
+    Progress,
+    ProjectRecord,
+    VolumeOptions,
+    VolumeRecord,
+)
+
+
+class ProjectRow(NamedTuple):
+    """A project and its containers, one-offs too; for `ls`."""
+
+    project: ProjectRecord
+    containers: tuple[ContainerRecord, ...]
+
+    @property
+    def statuses(self) -> Mapping[str, int]:
+        """Status -> how many, the most frequent words first: `running(2), exited(1)`."""
+        found: dict[str, int] = {}
+        for record in self.containers:
+            found[record.state.status] = found.get(record.state.status, 0) + 1
+        return dict(sorted(found.items(), key=lambda entry: (-entry[1], entry[0])))
+
+    @property
+    def is_up(self) -> bool:
+        return any(record.is_running for record in self.containers)
+
+
+class Machine:
+    """Everything of one root, whatever the project."""
+
+    def __init__(
+        self,
+        *,
+        paths: Paths | None = None,
+        environment: Mapping[str, str] | None = None,
+        open_engine: Callable[[str], Engine] | None = None,
+    ) -> None:
+        self._paths = paths or find_paths(os.environ if environment is None else environment)
+        self._open_engine = open_engine
+        self._engine = self._engine_of("")
+
+    def _engine_of(self, project: str) -> Engine:
+        if self._open_engine is not None:
+            return self._open_engine(project)
+        return Engine(self._paths, project=project)
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._engine.close()
+
+    # --- projects
+
+    def ls(self, *, all: bool = False) -> tuple[ProjectRow, ...]:
+        """Projects by name; those of which something runs, unless `all`."""
+        by_project: dict[str, list[ContainerRecord]] = {}
+        for record in self._engine.containers():
+            by_project.setdefault(record.project_id, []).append(record)
+        rows = (
+            ProjectRow(project, tuple(by_project.get(project.id, ())))
+            for project in self._engine.projects()
+        )
+        return tuple(row for row in rows if row.is_up or (all and row.containers))
+
+    def boot(self, *, on_project: Callable[[str], None] = lambda name: None) -> tuple[str, ...]:
+        """Start what restart policies say should run; the names of the projects that were woken.
+
+        Each project's own supervisor does the starting; it only has to be there.
+        """
+        woken = []
+        for project in self._engine.projects():
+            if any(_starts_at_boot(record) for record in self._engine.containers(project.name)):
+                on_project(project.name)
+                engine = self._engine_of(project.name)
+                tasks.run(engine.open)
+                engine.close()
+                woken.append(project.name)
+        return tuple(woken)
+
+    # --- images
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        return self._engine.images()
+
+    def image(self, reference: str) -> ImageRecord:
+        """Raises NotFound."""
+        found = self._engine.image(reference)
+        if found is None:
+            raise NotFound(f"no such image: {reference}", code="E500")
+        return found
+
+    def import_image(
+        self, archive: str, name: str, *, on_progress: Callable[[Progress], None] | None = None
+    ) -> ImageRecord:
+        """A root file system in a tar, a `docker save` or an OCI layout, under the name."""
+        return tasks.run(self._engine.import_image, archive, name, on_progress)
+
+    def remove_image(self, reference: str) -> None:
+        """Raises NotFound; InUse while a container is made from it."""
+        tasks.run(self._engine.remove_image, reference)
+
+    # --- networks
+
+    def networks(self) -> tuple[NetworkRecord, ...]:
+        return self._engine.networks()
+
+    def network(self, name: str) -> NetworkRecord:
+        """Raises NotFound."""
+        found = self._engine.network(name)
+        if found is None:
+            raise NotFound(f"network {name} not found", code="E317")
+        return found
+
+    def create_network(self, options: NetworkOptions) -> NetworkRecord:
+        """One that belongs to no project: for `external: true`. Raises AlreadyExists."""
+        return tasks.run(self._engine.create_network, options)
+
+    def remove_network(self, name: str) -> None:
+        """Raises NotFound; InUse while a container is on it."""
+        tasks.run(self._owner(self.network(name).options.project).remove_network, name)
+
+    # --- volumes
+
+    def volumes(self) -> tuple[VolumeRecord, ...]:
+        return self._engine.volumes()
+
+    def volume(self, name: str) -> VolumeRecord:
+        """Raises NotFound."""
+        found = self._engine.volume(name)
+        if found is None:
+            raise NotFound(f"no such volume: {name}", code="E313")
+        return found
+
+    def create_volume(self, options: VolumeOptions) -> VolumeRecord:
+        """One that belongs to no project: for `external: true`. Raises AlreadyExists."""
+        return tasks.run(self._engine.create_volume, options)
+
+    def remove_volume(self, name: str) -> None:
+        """Raises NotFound; InUse while a container mounts it."""
+        tasks.run(self._engine.remove_volume, name)
+
+    def _owner(self, project: str) -> Engine:
+        """The engine of the project that a resource belongs to: its supervisor has to act."""
+        return self._engine_of(project) if project else self._engine
+
+
+def _starts_at_boot(record: ContainerRecord) -> bool:
+    policy = record.options.restart.name
+    return record.desired == "running" and policy in ("always", "unless-stopped", "on-failure")
