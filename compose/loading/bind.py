@@ -1,7 +1,7 @@
 """Tree -> Project: text becomes sizes, durations, words; after this no raw dict exists.
 
-What a value is bound to is said by the annotation of its attribute; BINDERS lists them all. Source: 11 of the
-Compose file reference.
+What a value is bound to is said by the annotation of its attribute; BINDERS lists them all. Source:
+11 of the Compose file reference.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class _Binding:
         return Ulimit(soft=number, hard=number, single=True)
 
 
-# ---- one function for each kind of value -----------------------------------------------------------------
+# ---- one function for each kind of value
+# -----------------------------------------------------------------
 
 
 def _text(node: Node) -> str:

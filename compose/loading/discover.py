@@ -110,7 +110,8 @@ def _warn_of_several(found: list[str], kind: str, report: Report) -> None:
         report.warn("W003", f"Using {found[0]}")
 
 
-# ---- .env ------------------------------------------------------------------------------------------------
+# ---- .env
+# ------------------------------------------------------------------------------------------------
 
 
 def _fill(
@@ -168,11 +169,13 @@ def unset_text(name: str) -> str:
     return f'The "{name}" variable is not set. Defaulting to a blank string.'
 
 
-# ---- reading ---------------------------------------------------------------------------------------------
+# ---- reading
+# ---------------------------------------------------------------------------------------------
 
 
 def read_text(path: str, where: Position | None = None, *, what: str = "file") -> File:
-    """A regular file, or standard input for `-`. Raises InvalidFile with the place that named it."""
+    """A regular file, or standard input for `-`. Raises InvalidFile with the place that named
+    it."""
     if path == "-":
         return decode(path, sys.stdin.buffer.read(MOST_BYTES + 1))
     try:

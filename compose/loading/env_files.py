@@ -1,4 +1,5 @@
-"""env_file and label_file, read into their services; verbs that need only a name skip this. Source: 14."""
+"""env_file and label_file, read into their services; verbs that need only a name skip this. Source:
+14."""
 
 from __future__ import annotations
 

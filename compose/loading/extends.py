@@ -1,7 +1,8 @@
 """A service that starts from another: in the same document, or in a file of its own.
 
-Source: 7.2 of the Compose file reference. The base is copied, freed of what `!reset` names, and merged with
-the service by the usual rules; it keeps its origins, and every value says through which service it came.
+Source: 7.2 of the Compose file reference. The base is copied, freed of what `!reset` names, and
+merged with the service by the usual rules; it keeps its origins, and every value says through which
+service it came.
 """
 
 from __future__ import annotations

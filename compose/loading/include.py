@@ -1,4 +1,5 @@
-"""Other models, resolved whole before they are taken in. Source: 7.1 of the Compose file reference."""
+"""Other models, resolved whole before they are taken in. Source: 7.1 of the Compose file
+reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The project's name: -p, COMPOSE_PROJECT_NAME, the last `name:` of the files, the folder. Source: 5.4."""
+"""The project's name: -p, COMPOSE_PROJECT_NAME, the last `name:` of the files, the folder. Source:
+5.4."""
 
 from __future__ import annotations
 

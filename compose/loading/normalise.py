@@ -1,6 +1,7 @@
 """What every model has though no file says it: names, the default network, implicit dependencies.
 
-Also values that come from the environment. Works on the tree, after the last file. Source: 12.4 and 13.1.
+Also values that come from the environment. Works on the tree, after the last file. Source: 12.4 and
+13.1.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def _from(origin: Origin, name: str, environment: Environment) -> Origin:
     return origin.through(Step("environment", name, environment.place_of(name)))
 
 
-# ---- normal form -----------------------------------------------------------------------------------------
+# ---- normal form
+# -----------------------------------------------------------------------------------------
 
 
 def normalise(root: Node, project_name: str, environment: Environment) -> None:

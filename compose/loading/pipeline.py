@@ -64,7 +64,8 @@ class Model:
         return os.environ.get("HOME", "") or os.path.expanduser("~")
 
 
-# ---- stages of a document --------------------------------------------------------------------------------
+# ---- stages of a document
+# --------------------------------------------------------------------------------
 
 
 def c_interpolate(model: Model, document: Document, root: Node) -> None:
@@ -139,7 +140,8 @@ PER_DOCUMENT: tuple[DocumentStage, ...] = (
 """What happens to each YAML document, in order. Parsing (a, b, d) comes before: parse.py."""
 
 
-# ---- stages of a model -----------------------------------------------------------------------------------
+# ---- stages of a model
+# -----------------------------------------------------------------------------------
 
 
 def n_defaults(model: Model, tree: Node) -> None:
@@ -245,7 +247,8 @@ def empty_files(files: Iterable[str]) -> InvalidFile:
     return InvalidFile(Fault("E005", f"empty compose file: {names}", where=where, hint=hint))
 
 
-# ---- stages of the project -------------------------------------------------------------------------------
+# ---- stages of the project
+# -------------------------------------------------------------------------------
 
 
 class Loading:

@@ -15,9 +15,10 @@ from compose.tree import Node
 class LoadRequest:
     """Which project, and how far to take it.
 
-    Empty means: found as Compose finds it. `environment` None is the process's own, `cwd` empty the current
-    folder. `services` narrows to these and what they depend on. `profiles` None: COMPOSE_PROFILES.
-    The switches are those of `config`; verbs that need no env files set `resolve_environment` False.
+    Empty means: found as Compose finds it. `environment` None is the process's own, `cwd` empty the
+    current folder. `services` narrows to these and what they depend on. `profiles` None:
+    COMPOSE_PROFILES. The switches are those of `config`; verbs that need no env files set
+    `resolve_environment` False.
     """
 
     files: tuple[str, ...] = ()
@@ -40,8 +41,8 @@ class LoadRequest:
 class Loaded:
     """A project with what was noticed on the way.
 
-    `tree` is the model before binding (with `x-` keys and origins); `warnings` are faults that stop nothing;
-    `variables` are those that the files mention, for `config --variables`.
+    `tree` is the model before binding (with `x-` keys and origins); `warnings` are faults that stop
+    nothing; `variables` are those that the files mention, for `config --variables`.
     """
 
     project: Project = attribute()

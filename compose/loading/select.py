@@ -16,7 +16,8 @@ from compose.model.service import Service
 
 
 def apply_profiles(project: Project, profiles: tuple[str, ...], named: Iterable[str]) -> Project:
-    """Put the services that no active profile asks for aside; naming a service activates its profiles."""
+    """Put the services that no active profile asks for aside; naming a service activates its
+    profiles."""
     every = project.all_services
     wanted = set(profiles)
     for name in named:
@@ -58,7 +59,8 @@ def _choice(services: Mapping[str, Service]) -> str:
     return f"there are {', '.join(sorted(services)[:10])}" if services else ""
 
 
-# ---- resources -------------------------------------------------------------------------------------------
+# ---- resources
+# -------------------------------------------------------------------------------------------
 
 
 def drop_unused(project: Project) -> Project:
@@ -92,7 +94,8 @@ def secrets_of(service: Service) -> Iterator[str]:
 
 
 def drop_missing_dependencies(project: Project) -> Project:
-    """Without dependencies on services that are not active (only optional ones are left by then)."""
+    """Without dependencies on services that are not active (only optional ones are left by
+    then)."""
     services = {name: _trimmed(s, project.services) for name, s in project.services.items()}
     return replace(project, services=services)
 

@@ -1,4 +1,5 @@
-"""A command line as text -> words, as Compose splits it: quotes and backslashes, no shell. Source: 11."""
+"""A command line as text -> words, as Compose splits it: quotes and backslashes, no shell. Source:
+11."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which services need which: the closure of a selection, and a circle if there is one. Pure.
 
-An edge leads from a service to what must be there before it: depends_on, which after normalising holds links,
-shared namespaces and volumes_from as well.
+An edge leads from a service to what must be there before it: depends_on, which after normalising
+holds links, shared namespaces and volumes_from as well.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def closure(names: Iterable[str], edges: Edges) -> set[str]:
 
 
 def find_circle(edges: Edges) -> tuple[str, ...]:
-    """The services of a circle in its order, the first again at the end; empty when there is none."""
+    """The services of a circle in its order, the first again at the end; empty when there is
+    none."""
     finished: set[str] = set()
     for start in sorted(edges):
         circle = _search(start, edges, finished)

@@ -1,7 +1,7 @@
 """What `config` prints: a Project, or the tree before it, as JSON or YAML in Docker's forms.
 
-Docker prints what its own data types hold; the order of their fields and their habits are the tables here and
-nowhere else. Source: section 17 of the Compose file reference.
+Docker prints what its own data types hold; the order of their fields and their habits are the
+tables here and nowhere else. Source: section 17 of the Compose file reference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from compose.output.json_text import to_json
 from compose.output.yaml_text import natural, to_yaml
 from compose.tree import Node
 
-# ---- the tables ------------------------------------------------------------------------------------------
+# ---- the tables
+# ------------------------------------------------------------------------------------------
 
 ORDER: dict[str, str] = {
     "Project": "name services networks volumes secrets configs models",
@@ -97,7 +98,8 @@ EMPTY_KEPT = ("command", "entrypoint", "test")
 TOP_LEVEL_ALWAYS = ("name", "services")
 
 
-# ---- Project -> plain values -----------------------------------------------------------------------------
+# ---- Project -> plain values
+# -----------------------------------------------------------------------------
 
 
 class _Form:
@@ -205,7 +207,8 @@ def _free(value: Any, form: _Form) -> Any:
     return value
 
 
-# ---- habits of single types ------------------------------------------------------------------------------
+# ---- habits of single types
+# ------------------------------------------------------------------------------
 
 
 def _hosts(hosts: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -243,7 +246,8 @@ def _ulimit(limit: Any, form: _Form) -> Any:
 _SPECIAL: dict[str, Callable[[Any, _Form], Any]] = {"Ulimit": _ulimit}
 
 
-# ---- the tree before binding -----------------------------------------------------------------------------
+# ---- the tree before binding
+# -----------------------------------------------------------------------------
 
 
 def tree_json(tree: Node) -> str:

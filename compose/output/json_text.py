@@ -1,4 +1,5 @@
-"""Plain values -> JSON text as Go prints it: indent of two, `<`, `>` and `&` escaped, no final newline."""
+"""Plain values -> JSON text as Go prints it: indent of two, `<`, `>` and `&` escaped, no final
+newline."""
 
 from __future__ import annotations
 
@@ -8,7 +9,13 @@ from typing import Any
 
 from compose.model.units import print_float
 
-_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPED = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
 
 
 def to_json(value: Any) -> str:

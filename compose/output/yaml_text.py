@@ -1,7 +1,7 @@
 """Plain values -> YAML text as Docker prints it: indent of two, quotes only where they are needed.
 
-The rules of quoting are libyaml's analysis of a scalar, those of sorting go-yaml's. Source: 17.4 of the
-Compose file reference. Values are dict, list, str, int, float, bool and None.
+The rules of quoting are libyaml's analysis of a scalar, those of sorting go-yaml's. Source: 17.4 of
+the Compose file reference. Values are dict, list, str, int, float, bool and None.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def _leaf(head: str, value: Any, indent: int) -> Iterator[str]:
         lines = value.split("\n")
         yield f"{head} |{_hints(value)}"
         ended = lines[-1] == ""
-        yield from (f"{' ' * indent}{line}" if line else "" for line in lines[: -1 if ended else None])
+        yield from (
+            f"{' ' * indent}{line}" if line else "" for line in lines[: -1 if ended else None]
+        )
     else:
         yield f"{head} {_inline(value)}"
 
@@ -150,7 +152,8 @@ def _hints(text: str) -> str:
     return f"{indentation}+" if text.endswith("\n\n") or text == "\n" else indentation
 
 
-# ---- order of keys ---------------------------------------------------------------------------------------
+# ---- order of keys
+# ---------------------------------------------------------------------------------------
 
 
 def natural(names: Any) -> list[str]:
@@ -181,7 +184,8 @@ def _compare_at(a: str, b: str, index: int, digits: bool) -> int:
 
 
 def _run(text: str, index: int, before: str) -> tuple[int, int]:
-    """The number that begins at `index`, and its length; one digit in front if zeros would hide it."""
+    """The number that begins at `index`, and its length; one digit in front if zeros would hide
+    it."""
     found = re.match(r"\d*", text[index:])
     run = found[0] if found else ""
     led = before[len(before.rstrip("0123456789")) :].strip("0")

@@ -26,11 +26,24 @@ def command(
 ) -> None:
     from compose.loading.pipeline import load
     from compose.loading.request import LoadRequest
-    from compose.output import documents
     from compose.loading.select import drop_unused
+    from compose.output import documents
 
     flags = context.flags
-    loaded = load(LoadRequest(files=flags.files, project_name=flags.project_name, profiles=flags.profiles, env_files=flags.env_files, project_directory=flags.project_directory, environment=context.environment, services=services))
+    loaded = load(
+        LoadRequest(
+            files=flags.files,
+            project_name=flags.project_name,
+            profiles=flags.profiles,
+            env_files=flags.env_files,
+            project_directory=flags.project_directory,
+            environment=context.environment,
+            services=services,
+        )
+    )
     project = loaded.project
-    if not flags.all_resources: project = drop_unused(project)
-    context.console.out.write(documents.project_json(project) if format=="json" else documents.project_yaml(project))
+    if not flags.all_resources:
+        project = drop_unused(project)
+    context.console.out.write(
+        documents.project_json(project) if format == "json" else documents.project_yaml(project)
+    )

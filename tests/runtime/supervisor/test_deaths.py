@@ -26,7 +26,7 @@ pytestmark = pytest.mark.kernel
 def test_containers_survive_the_supervisor_and_go_on_to_be_logged(project):
     project.shell(
         "web",
-        "while read line; do echo $line; [ \"$line\" = two ] && exit 3; done",
+        'while read line; do echo $line; [ "$line" = two ] && exit 3; done',
         stdin_open=True,
         ports=(PortBinding(container_port=80),),
         labels={"resolver": ""},
