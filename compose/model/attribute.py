@@ -220,7 +220,7 @@ def _represent(self: Any) -> str:
     """`Port(target=80, published='80')`: what differs from the defaults, in declared order."""
     given = (
         f"{name}={getattr(self, name)!r}"
-        for name, declared in self.__attributes__.items()  # type: ignore[attr-defined]
+        for name, declared in self.__attributes__.items()
         if declared.compared and getattr(self, name) != declared.default
     )
     return f"{self.__class__.__name__}({', '.join(given)})"

@@ -4,7 +4,7 @@ newline."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from json.encoder import encode_basestring  # type: ignore[attr-defined]
+from json.encoder import encode_basestring
 from typing import Any
 
 from compose.model.units import print_float

@@ -50,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "compose.planning": {"compose.model", "compose.tree", "compose.options", "runtime.values"},
     "compose.scheduling": {
+        "compose.tree",
         "compose.planning",
         "compose.model",
         "compose.options",
@@ -58,6 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     # what of a Stack only reads: the base of its two faces
     "compose.reading": {
+        "compose.project_name",
         "compose.loading",
         "compose.model",
         "compose.planning",
@@ -75,8 +77,11 @@ ALLOWED: dict[str, set[str]] = {
         *RUNTIME_DOOR,
         TASKS,
     },
-    "compose.machine": {"compose.options", *RUNTIME_DOOR},
+    "compose.project_name": {"compose.loading", "compose.model", "compose.tree", *RUNTIME_DOOR},
+    "compose.machine": {"compose.options", "runtime.tasks", *RUNTIME_DOOR},
     "compose.output": {
+        # YAML text is quoted by the rules that read it
+        "compose.loading",
         "compose.tree",
         "compose.model",
         "compose.planning",
