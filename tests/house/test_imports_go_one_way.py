@@ -60,6 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     # what of a Stack only reads: the base of its two faces
     "compose.reading": {
         "compose.project_name",
+        "compose.project_name",
         "compose.loading",
         "compose.model",
         "compose.planning",
@@ -77,7 +78,13 @@ ALLOWED: dict[str, set[str]] = {
         *RUNTIME_DOOR,
         TASKS,
     },
-    "compose.project_name": {"compose.loading", "compose.model", "compose.tree", *RUNTIME_DOOR},
+    "compose.project_name": {
+        "compose.options",
+        "compose.loading",
+        "compose.model",
+        "compose.tree",
+        *RUNTIME_DOOR,
+    },
     "compose.machine": {"compose.options", "runtime.tasks", *RUNTIME_DOOR},
     "compose.output": {
         # YAML text is quoted by the rules that read it
