@@ -60,7 +60,6 @@ ALLOWED: dict[str, set[str]] = {
     # what of a Stack only reads: the base of its two faces
     "compose.reading": {
         "compose.project_name",
-        "compose.project_name",
         "compose.loading",
         "compose.model",
         "compose.planning",
