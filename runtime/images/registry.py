@@ -1,0 +1,514 @@
+"""One repository of one registry: manifests and blobs, there and back.
+
+Decides what is repeated (R30), where a redirect may lead and what goes with it (V50), and turns
+answers into errors. Blocking; one thread each. Source: the OCI distribution specification.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+from runtime.errors import NotFound, RuntimeFault
+from runtime.images import digests, manifest
+from runtime.images.blobs import Partial
+from runtime.images.credentials import Login
+from runtime.images.http_client import (
+    Cancellation,
+    Client,
+    Origin,
+    Response,
+    Unreachable,
+    is_loopback,
+    origin_of,
+)
+from runtime.images.registries_conf import Endpoint
+from runtime.images.tokens import Authorizer, error_text
+
+T = TypeVar("T")
+
+ATTEMPTS = 5
+MAX_REDIRECTS = 5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
+_LONGEST_OBEYED = 120.0
+"""Of a Retry-After; a registry that wants more gets the error instead."""
+_MAX_ERROR = 64 << 10
+_REPEATED = frozenset((408, 429, 500, 502, 503, 504))
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_SINGLE_UPLOAD = 16 << 20
+_PIECE = 16 << 20
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+
+
+class Tries(NamedTuple):
+    """How failures are waited out."""
+
+    attempts: int = ATTEMPTS
+    first_pause: float = _FIRST_PAUSE
+    random: Callable[[], float] = random.random
+
+    def pause(self, attempt: int) -> float:
+        """Seconds before the next attempt: doubled each time, between half and all of it."""
+        longest: float = min(self.first_pause * 2.0**attempt, _LONGEST_PAUSE)
+        return longest * (0.5 + self.random() / 2)
+
+
+class Fetched(NamedTuple):
+    """A manifest as it came."""
+
+    data: bytes
+    media_type: str
+    digest: str
+
+
+DEFAULT_TRIES = Tries()
+
+
+class _TryAgain(Exception):
+    """An answer that another attempt may improve."""
+
+    def __init__(self, fault: RuntimeFault, after: float | None = None) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+        self.after = after
+
+
+class Repository:
+    """What can be done with `host/path`."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        client: Client,
+        cancellation: Cancellation,
+        *,
+        find_login: Callable[[], Login | None] = lambda: None,
+        environment: Mapping[str, str] | None = None,
+        actions: str = "pull",
+        tries: Tries = DEFAULT_TRIES,
+    ) -> None:
+        self.endpoint = endpoint
+        self._client = client
+        self._cancellation = cancellation
+        self._find_login = find_login
+        self._environment = environment or {}
+        self._scope = f"repository:{endpoint.path}:{actions}"
+        self._tries = tries
+        self._base: str | None = None
+        self._authorizer: Authorizer | None = None
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.key}/{self.endpoint.path}"
+
+    # --- manifests
+
+    def fetch_manifest(self, name: str) -> Fetched:
+        """By tag or digest, verified. Raises NotFound, BadDigest, RuntimeFault."""
+        response, data = self._small("GET", self._manifest_path(name), manifest.MAX_MANIFEST)
+        found = digests.digest_of(data)
+        asked = name if digests.is_digest(name) else response.headers.get("docker-content-digest")
+        if asked and asked.startswith("sha256:"):
+            digests.verify(f"the manifest of {self}", expected=asked, found=found)
+        return Fetched(data, response.headers.get("content-type", ""), asked or found)
+
+    def find_digest(self, name: str) -> str:
+        """The digest that a tag has now, without fetching it; empty when the registry does not say.
+
+        Costs no share of a rate limit. Raises NotFound, RuntimeFault.
+        """
+        response, _ = self._small("HEAD", self._manifest_path(name), 0)
+        found = response.headers.get("docker-content-digest", "")
+        return found if digests.is_digest(found) else ""
+
+    def put_manifest(self, name: str, data: bytes, media_type: str) -> str:
+        """Returns the digest. Raises RuntimeFault."""
+        path = self._manifest_path(name)
+        headers = {"Content-Type": media_type}
+        self._small("PUT", path, _MAX_ERROR, headers=headers, body=data, expected=(200, 201, 202))
+        return digests.digest_of(data)
+
+    def _manifest_path(self, name: str) -> str:
+        return f"manifests/{quote(name, safe=':')}"
+
+    # --- blobs, down
+
+    def fetch_blob(
+        self, digest: str, size: int, partial: Partial, on_bytes: Callable[[int], None]
+    ) -> None:
+        """Append what is missing to the partial file, however often the line breaks (R30).
+
+        Gives up after several attempts that brought nothing. Raises NotFound, RuntimeFault.
+        """
+        failures = 0
+        while partial.size < size:
+            before = partial.size
+            try:
+                self._fetch_rest(digest, size, partial, on_bytes)
+            except Unreachable as fault:
+                failures = 1 if partial.size > before else failures + 1
+                if failures >= self._tries.attempts:
+                    raise
+                self._wait(failures - 1, None, fault)
+
+    def _fetch_rest(
+        self, digest: str, size: int, partial: Partial, on_bytes: Callable[[int], None]
+    ) -> None:
+        headers = {"Range": f"bytes={partial.size}-"} if partial.size else {}
+        expected = (200, 206) if partial.size else (200,)
+        response = self._ask("GET", f"blobs/{digest}", headers=headers, expected=(*expected, 416))
+        if response.status == 416:
+            response.close()
+            partial.restart()
+            return
+        if response.status == 206:
+            self._check_range(response, partial.size)
+        elif partial.size:
+            on_bytes(-partial.size)
+            partial.restart()
+        try:
+            for chunk in response.chunks():
+                if partial.size + len(chunk) > size:
+                    raise self._wrong_length(digest, size)
+                partial.append(chunk)
+                on_bytes(len(chunk))
+        finally:
+            response.close()
+        if partial.size < size and response.length is not None:
+            raise self._wrong_length(digest, size)
+
+    def _check_range(self, response: Response, start: int) -> None:
+        match = _RANGE.match(response.headers.get("content-range", ""))
+        if match is None or int(match.group(1)) != start:
+            response.close()
+            raise RuntimeFault(
+                f"{self} answers with another part of a blob than was asked for", code="E546"
+            )
+
+    def _wrong_length(self, digest: str, size: int) -> RuntimeFault:
+        return digests.BadDigest(
+            f"{self} sends a blob that has not the {size} bytes announced",
+            code="E511",
+            tried=f"fetch {digest}",
+            hint="it was damaged on the way, or in the registry; try again",
+        )
+
+    # --- blobs, up
+
+    def has_blob(self, digest: str) -> bool:
+        response = self._ask("HEAD", f"blobs/{digest}", expected=(200, 404))
+        response.close()
+        return response.status == 200
+
+    def mount_blob(self, digest: str, source: str) -> str:
+        """Take it over from another repository of the same registry. Returns "" when that worked,
+        else the address to upload it to."""
+        query = urlencode({"mount": digest, "from": source})
+        scope = f"repository:{source}:pull {self._scope}"
+        response = self._ask("POST", f"blobs/uploads/?{query}", expected=(201, 202), scope=scope)
+        return "" if response.status == 201 else self._location(response)
+
+    def start_upload(self) -> str:
+        """The address to upload a blob to."""
+        return self._location(self._ask("POST", "blobs/uploads/", expected=(202,)))
+
+    def upload_blob(
+        self,
+        digest: str,
+        size: int,
+        read: Callable[[int, int], Iterable[bytes]],
+        *,
+        to: str,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        """`read(offset, length)` gives a part of the blob. Small ones go in one request, large ones
+        in pieces, so that a broken line costs one piece alone."""
+        sent = 0
+        while size > _SINGLE_UPLOAD and sent < size:
+            to, sent = self._upload_piece(to, sent, size, read, on_bytes)
+        rest = size - sent
+        address = _with_query(to, digest=digest)
+        self._upload("PUT", address, lambda: read(sent, rest), rest, {}, (201, 204))
+        on_bytes(rest)
+
+    def _upload_piece(
+        self,
+        to: str,
+        sent: int,
+        size: int,
+        read: Callable[[int, int], Iterable[bytes]],
+        on_bytes: Callable[[int], None],
+    ) -> tuple[str, int]:
+        length = min(_PIECE, size - sent)
+        headers = {"Content-Range": f"{sent}-{sent + length - 1}"}
+        response = self._upload(
+            "PATCH", to, lambda: read(sent, length), length, headers, (202, 204, 416)
+        )
+        if response.status == 416:  # an attempt before this one did arrive
+            response = self._ask("GET", to, expected=(204, 202))
+        arrived = _arrived(response, sent + length)
+        on_bytes(arrived - sent)
+        return self._location(response), arrived
+
+    def _upload(
+        self,
+        method: str,
+        to: str,
+        read: Callable[[], Iterable[bytes]],
+        length: int,
+        headers: Mapping[str, str],
+        expected: tuple[int, ...],
+    ) -> Response:
+        return self._ask(
+            method,
+            to,
+            headers={"Content-Type": "application/octet-stream", **headers},
+            body=read,
+            length=length,
+            expected=expected,
+        )
+
+    def _location(self, response: Response) -> str:
+        response.close()
+        location = response.headers.get("location", "")
+        if not location:
+            raise RuntimeFault(f"{self} does not say where to upload to", code="E546")
+        return self._within(urljoin(self._url(""), location))
+
+    def _within(self, url: str) -> str:
+        """Blobs go to where the registry is, or at least to where TLS is."""
+        try:
+            origin = origin_of(urlsplit(url))
+        except ValueError as error:
+            raise RuntimeFault(f"{self}: {error}", code="E546") from error
+        if origin.scheme == "http" and self._origin.scheme == "https":
+            if origin.host != self._origin.host:
+                raise RuntimeFault(f"{self} wants an upload without TLS to {origin}", code="E546")
+            # Behind a proxy that ends TLS, many registries name themselves so
+            return urlsplit(url)._replace(scheme="https", netloc=str(self._origin)).geturl()
+        return url
+
+    # --- asking
+
+    def check_login(self) -> None:
+        """Whether the registry takes our login. Raises RuntimeFault."""
+        self._scope = ""
+        self._small("GET", "/v2/", _MAX_ERROR)
+
+    @property
+    def _origin(self) -> Origin:
+        return origin_of(urlsplit(self._url("")))
+
+    def _url(self, path: str) -> str:
+        if "://" in path:
+            return path
+        if self._base is None:
+            self._base = self._find_base()
+        if path.startswith("/"):
+            return f"{self._base}{path}"
+        return f"{self._base}/v2/{self.endpoint.path}/{path}"
+
+    def _find_base(self) -> str:
+        """https, and http only where that was allowed."""
+        secure = f"https://{self.endpoint.host}"
+        if not self.endpoint.insecure:
+            return secure
+        try:
+            self._client.request("GET", f"{secure}/v2/", tls=self.endpoint.tls).read(_MAX_ERROR)
+        except Unreachable:
+            return f"http://{self.endpoint.host}"
+        return secure
+
+    def _small(
+        self,
+        method: str,
+        path: str,
+        limit: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        expected: tuple[int, ...] = (200,),
+    ) -> tuple[Response, bytes]:
+        """An answer with its body. A body that breaks off is asked for again."""
+
+        def attempt() -> tuple[Response, bytes]:
+            response = self._send(method, path, headers, lambda: body, None, expected, self._scope)
+            return response, response.read(limit)
+
+        return self._tried(attempt)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Callable[[], bytes | Iterable[bytes]] = bytes,
+        length: int | None = None,
+        expected: tuple[int, ...],
+        scope: str = "",
+    ) -> Response:
+        chosen = scope or self._scope
+        return self._tried(
+            lambda: self._send(method, path, headers, body, length, expected, chosen)
+        )
+
+    def _tried(self, attempt: Callable[[], T]) -> T:
+        """Until it works, or there is no point in going on."""
+        number = 0
+        while True:
+            try:
+                return attempt()
+            except Unreachable as fault:
+                again = _TryAgain(fault)
+            except _TryAgain as error:
+                again = error
+            number += 1
+            if number >= self._tries.attempts:
+                raise again.fault
+            self._wait(number - 1, again.after, again.fault)
+
+    def _wait(self, attempt: int, after: float | None, fault: RuntimeFault) -> None:
+        """Raises the fault itself when the registry wants more patience than anybody has."""
+        if after is not None and after > _LONGEST_OBEYED:
+            raise fault
+        self._cancellation.pause(self._tries.pause(attempt) if after is None else after)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        body: Callable[[], bytes | Iterable[bytes]],
+        length: int | None,
+        expected: tuple[int, ...],
+        scope: str,
+    ) -> Response:
+        """One attempt, with its logins and redirects."""
+        url = self._url(path)
+        logins = redirects = 0
+        while True:
+            is_home = origin_of(urlsplit(url)) == self._origin
+            response = self._client.request(
+                method,
+                url,
+                headers=self._headers(headers, scope, is_home=is_home),
+                body=body(),
+                length=length,
+                **({"tls": self.endpoint.tls} if is_home else {}),
+            )
+            if response.status in _REDIRECTS and response.status not in expected:
+                redirects += 1
+                url = self._redirected(url, response, redirects)
+            elif response.status == 401 and is_home and logins < 2:
+                logins += 1
+                if not self._log_in(response, scope):
+                    raise self._denied(401, "")
+            else:
+                return self._judged(response, method, expected)
+
+    def _headers(
+        self, headers: Mapping[str, str] | None, scope: str, *, is_home: bool
+    ) -> dict[str, str]:
+        """V50: a login goes to the registry's own scheme, host and port, and nowhere else."""
+        fields = {"Accept": ", ".join((*manifest.ACCEPTED, "*/*")), **(headers or {})}
+        if is_home and self._authorizer and (header := self._authorizer.header(scope)):
+            fields["Authorization"] = header
+        return fields
+
+    def _log_in(self, response: Response, scope: str) -> bool:
+        challenge = response.headers.get("www-authenticate", "")
+        response.read(_MAX_ERROR)
+        if self._authorizer is None:
+            self._authorizer = Authorizer(
+                self._client,
+                self._origin,
+                tls=self.endpoint.tls,
+                find_login=self._find_login,
+                environment=self._environment,
+            )
+        return self._authorizer.answer(challenge, scope)
+
+    def _redirected(self, url: str, response: Response, count: int) -> str:
+        location = response.headers.get("location", "")
+        response.close()
+        try:
+            target = urljoin(url, location)
+            before, after = origin_of(urlsplit(url)), origin_of(urlsplit(target))
+        except ValueError as error:
+            raise RuntimeFault(f"{self} redirects to nowhere", code="E546") from error
+        if not location or count > MAX_REDIRECTS:
+            raise RuntimeFault(f"{self} redirects without end", code="E546", answered=str(after))
+        if before.scheme == "https" and after.scheme == "http" and not is_loopback(after.host):
+            raise RuntimeFault(
+                f"{self} redirects to a place without TLS", code="E546", answered=str(after)
+            )
+        return target
+
+    def _judged(self, response: Response, method: str, expected: tuple[int, ...]) -> Response:
+        """Raises what the status means, unless it is one of the expected."""
+        status = response.status
+        if status in expected:
+            return response
+        said = error_text(response.read(_MAX_ERROR)) or f"status {status}"
+        if status in (401, 403):
+            raise self._denied(status, said)
+        if status == 404:
+            raise NotFound(
+                f"{self} is not in the registry, or not under that tag",
+                code="E545",
+                tried=f"ask {self.endpoint.host}",
+                answered=said,
+                hint="check name and tag; a private repository may need `pycompose login"
+                f" {self.endpoint.key}`",
+            )
+        fault = RuntimeFault(
+            f"{self.endpoint.host} lets us fetch no more for now"
+            if status == 429
+            else f"{self.endpoint.host} cannot answer",
+            code="E544" if status == 429 else "E540",
+            tried=f"{method} for {self}",
+            answered=said,
+            hint=f"log in with `pycompose login {self.endpoint.key}`, or wait"
+            if status == 429
+            else "",
+        )
+        if status in _REPEATED:
+            raise _TryAgain(fault, _retry_after(response))
+        fault.code = "E546"
+        raise fault
+
+    def _denied(self, status: int, said: str) -> RuntimeFault:
+        verb = "push" if "push" in self._scope else "pull"
+        return RuntimeFault(
+            f"{verb} access denied for {self}: it does not exist, or needs another login",
+            code="E542",
+            tried=f"ask {self.endpoint.host}",
+            answered=said or f"status {status}",
+            hint=f"log in with `pycompose login {self.endpoint.key}`",
+        )
+
+
+def _retry_after(response: Response) -> float | None:
+    """Seconds; the header may also be a date."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _with_query(url: str, **parameters: str) -> str:
+    return url + ("&" if "?" in url else "?") + urlencode(parameters)
+
+
+def _arrived(response: Response, otherwise: int) -> int:
+    """How many bytes the registry has, as it says."""
+    _, dash, last = response.headers.get("range", "").rpartition("-")
+    return int(last) + 1 if dash and last.isdigit() else otherwise
