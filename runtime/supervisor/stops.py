@@ -102,7 +102,12 @@ async def send_signal(project: Project, container: Supervised, number: int) -> b
         return False
     project.publish(container, "kill", {"signal": str(int(number))})
     if container.state.status == "paused":
-        await unpause(project, container)
+        try:
+            await unpause(project, container)
+        except (RuntimeFault, OSError):
+            # v2 kills what is frozen: there may be nothing left to thaw
+            if container.is_running:
+                raise
     return True
 
 

@@ -19,6 +19,7 @@ from runtime.messages import (
 from runtime.state import run_states
 from runtime.values import ExecOptions, PortBinding, RestartPolicy
 from tests.fakes.project import kill, wait_for_death
+from tests.runtime.supervisor.waiting import wait_for_record, wait_for_state
 
 pytestmark = pytest.mark.kernel
 
@@ -237,31 +238,3 @@ def test_a_leased_project_is_removed_with_its_owner_whoever_dies_before(project)
     assert project.calls[-1] == "remove project True"
     assert "remove web" in project.calls
     assert not project.paths.run.exists()
-
-
-def wait_for_record(project, name):
-    """Until the keeper has written the exit down."""
-    import select
-
-    from runtime.linux.inotify import Watch
-
-    watch = Watch()
-    watch.add(project.paths.processes)
-    path = project.paths.processes / name
-    while codec.loads(ProcessRecord, path.read_bytes()).exit_code is None:
-        assert select.select([watch], [], [], 10)[0]
-        watch.drain()
-    watch.close()
-
-
-def wait_for_state(project, name, wanted):
-    import select
-
-    from runtime.linux.inotify import Watch
-
-    watch = Watch()
-    watch.add(project.paths.states)
-    while not wanted(project.state(name)):
-        assert select.select([watch], [], [], 10)[0]
-        watch.drain()
-    watch.close()
