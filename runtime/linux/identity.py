@@ -35,7 +35,13 @@ def forbid_new_privileges() -> None:
 
 
 def become(uid: int, gid: int, groups: Sequence[int]) -> None:
-    """Real, effective and saved ids; the groups are replaced, never added to (P15)."""
+    """Real, effective and saved ids; the groups are replaced, never added to (P15).
+
+    Raises ValueError for an id above MAX_ID: -1 would mean "leave it" to the kernel (V31).
+    """
+    for number in (uid, gid, *groups):
+        if not 0 <= number <= MAX_ID:
+            raise ValueError(f"{number} is no user or group id")
     with faults.point("set ids"):
         os.setgroups(list(groups))
         os.setresgid(gid, gid, gid)

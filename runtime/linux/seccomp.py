@@ -1,37 +1,36 @@
-"""A seccomp profile -> a cBPF program, and its installation. Pure but for `install` and
-`read_profile`.
+"""A seccomp profile -> a cBPF program, and its installation. Pure but for `install`.
 
 The program looks at the architecture first, sends numbers that the profile has never heard of away
 with ENOSYS (D13: with EPERM new C libraries would not fall back), and finds the verdict of the
-others by binary search. Arguments are compared in their low 32 bits, which is what the kernel
-itself looks at for the calls in question. Source: seccomp(2), linux/filter.h, D10-D15.
+others by binary search: about ten comparisons for any call. What a profile says is
+seccomp_profile.py's. Source: seccomp(2), linux/filter.h, D10-D15.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import struct
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
-from runtime.errors import RuntimeFault, describe_errno
-from runtime.linux import calls, faults
+from runtime.errors import RuntimeFault
+from runtime.linux import calls, faults, seccomp_profile
+from runtime.linux.seccomp_profile import FAMILIES, KILL_PROCESS, Condition, Profile, Surroundings
 
-_ALLOW = 0x7FFF0000
-_KILL_PROCESS = 0x80000000
-_ERRNO = 0x00050000
 _LOAD, _AND = 0x20, 0x54
 _JUMP, _EQUAL, _ABOVE, _AT_LEAST = 0x05, 0x15, 0x25, 0x35
 _RETURN = 0x06
 _NUMBER_OFFSET, _ARCHITECTURE_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
 _FIRST_X32_NUMBER = 0x40000000
+_LOW = 0xFFFFFFFF
+_FAR = 255
+"""Instructions that a conditional jump reaches."""
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
 AUDIT_NUMBERS = {"x86_64": 0xC000003E, "x86": 0x40000003, "aarch64": 0xC00000B7}
-FAMILIES = {"x86_64": ("x86_64", "x86"), "aarch64": ("aarch64",)}
-"""Machine -> the architectures whose calls its kernel takes, the native one first."""
+
+read_profile = seccomp_profile.read
 
 
 class Instruction(NamedTuple):
@@ -50,63 +49,59 @@ class _FilterProgram(ctypes.Structure):
 
 
 class Verdict(NamedTuple):
-    """What becomes of a call: `action` when any of `alternatives` holds (or there are none), else
-    the default."""
+    """What becomes of a call: the action of the first conditions that hold, else `otherwise`."""
 
-    action: int
-    alternatives: tuple[tuple[tuple[int, str, int, int], ...], ...] = ()
-    """Each is a conjunction of (argument, comparison, mask, value)."""
+    otherwise: int
+    tests: tuple[tuple[tuple[Condition, ...], int], ...] = ()
 
 
 Program = list[Instruction]
 
 
-def read_profile(path: str) -> Mapping[str, Any]:
-    """A profile file that the user named. Raises RuntimeFault."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            profile: Mapping[str, Any] = json.load(file)
-    except (OSError, ValueError) as error:
-        answered = describe_errno(error) if isinstance(error, OSError) else str(error)
-        raise RuntimeFault(
-            f"the seccomp profile {path} cannot be read",
-            code="E440",
-            tried=f"read {path}",
-            answered=answered,
-        ) from error
-    if "rules" not in profile:
-        raise RuntimeFault(
-            f"the seccomp profile {path} has no `rules`",
-            code="E441",
-            hint="profiles look like schemas/seccomp-default.json",
-        )
-    return profile
-
-
 def assemble(
-    profile: Mapping[str, Any],
+    document: Mapping[str, Any],
     numbers: Mapping[str, Mapping[str, int]],
     *,
     bounding_caps: Set[str],
     machine: str = "",
+    kernel: tuple[int, int] | None = None,
 ) -> bytes:
-    """The program for a machine and the bounding set of a container (D11). Raises RuntimeFault.
+    """The program for a profile, ours or in Docker's format, and a container's bounding set.
 
-    `numbers` is schemas/syscalls.json.
+    `numbers` is schemas/syscalls.json; `machine` and `kernel` are this machine's unless given. An
+    empty profile is none, and gives an empty program (D11). Raises RuntimeFault.
     """
-    machine = machine or os.uname().machine
+    if not document:
+        return b""
+    here = os.uname()
+    around = Surroundings(
+        machine=_known(machine or here.machine),
+        kernel=kernel or _version(here.release),
+        bounding_caps=bounding_caps,
+    )
+    profile = seccomp_profile.parse(document, around)
+    program: Program = [_load(_ARCHITECTURE_OFFSET)]
+    for architecture in profile.architectures:
+        block = _block(profile, numbers[architecture], architecture)
+        program += _unless_equal_skip(AUDIT_NUMBERS[architecture], block)
+    program.append(_answer(KILL_PROCESS))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _known(machine: str) -> str:
     if machine not in FAMILIES:
         raise RuntimeFault(
             f"there is no seccomp profile for {machine}",
             code="E442",
             hint="use `security_opt: [seccomp=unconfined]` if you trust the image",
         )
-    program: Program = [_load(_ARCHITECTURE_OFFSET)]
-    for architecture in FAMILIES[machine]:
-        block = _block(profile, numbers[architecture], architecture, bounding_caps)
-        program += _unless_equal_skip(AUDIT_NUMBERS[architecture], block)
-    program.append(_answer(_KILL_PROCESS))
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    return machine
+
+
+def _version(release: str) -> tuple[int, int]:
+    """`6.1.0-18-amd64` -> (6, 1)."""
+    major, minor, *_rest = release.split(".")
+    return int(major), int(minor[: len(minor) - len(minor.lstrip("0123456789"))])
 
 
 def install(program: bytes) -> None:
@@ -119,122 +114,138 @@ def install(program: bytes) -> None:
 # --- from rules to verdicts
 
 
-def verdicts(
-    profile: Mapping[str, Any], numbers: Mapping[str, int], bounding_caps: Set[str]
-) -> dict[int, Verdict]:
-    """Number -> verdict for every call that a rule in force speaks of. Pure."""
-    found: dict[int, Verdict] = {}
-    for rule in profile["rules"]:
-        if not _is_in_force(rule, bounding_caps):
-            continue
-        verdict = Verdict(_action(rule), _alternatives(rule))
-        for name in rule["names"]:
-            number = numbers.get(name)
-            # an unconditional rule for who holds a capability beats what others may
-            if number is not None and not _is_unconditional(found.get(number)):
-                found[number] = verdict
-    return found
+def verdicts(profile: Profile, numbers: Mapping[str, int]) -> dict[int, Verdict]:
+    """Number -> verdict for every call that a rule speaks of.
 
-
-def _is_in_force(rule: Mapping[str, Any], bounding_caps: Set[str]) -> bool:
-    needed, excluded = rule.get("with_capability"), rule.get("without_capability")
-    return (needed is None or needed in bounding_caps) and excluded not in bounding_caps
-
-
-def _is_unconditional(verdict: Verdict | None) -> bool:
-    return verdict is not None and verdict == Verdict(_ALLOW)
-
-
-def _action(rule: Mapping[str, Any]) -> int:
-    return _ERRNO | rule["errno"] if "errno" in rule else _ALLOW
-
-
-def _alternatives(
-    rule: Mapping[str, Any],
-) -> tuple[tuple[tuple[int, str, int, int], ...], ...]:
-    return tuple(
-        tuple(
-            (test["argument"], test["is"], test.get("mask", 0xFFFFFFFF), test["value"])
-            for test in alternative
-        )
-        for alternative in rule.get("when", ())
-    )
+    A rule with conditions is asked before one without: it is the more particular one.
+    """
+    always: dict[int, int] = {}
+    tests: dict[int, tuple[tuple[tuple[Condition, ...], int], ...]] = {}
+    for rule in profile.rules:
+        asked = tuple((alternative, rule.action) for alternative in rule.alternatives)
+        for number in [numbers[name] for name in rule.names if name in numbers]:
+            if asked:
+                tests[number] = tests.get(number, ()) + asked
+            else:
+                always.setdefault(number, rule.action)
+    return {
+        number: Verdict(always.get(number, profile.default), tests.get(number, ()))
+        for number in {*always, *tests}
+    }
 
 
 # --- from verdicts to instructions
 
 
-def _block(
-    profile: Mapping[str, Any],
-    numbers: Mapping[str, int],
-    architecture: str,
-    bounding_caps: Set[str],
-) -> Program:
-    default = _answer(_ERRNO | profile["default_errno"])
-    unknown = _answer(_ERRNO | profile["unknown_errno"])
-    known = verdicts(profile, numbers, bounding_caps)
-    last = max(numbers.values())
+def _block(profile: Profile, numbers: Mapping[str, int], architecture: str) -> Program:
+    found = verdicts(profile, numbers)
+    last = max(numbers.values()) if profile.knows_every_call else max(found, default=0)
+    unknown = _answer(profile.unknown)
     program = [_load(_NUMBER_OFFSET)]
     if architecture == "x86_64":
         program += [Instruction(_AT_LEAST, 0, 1, _FIRST_X32_NUMBER), unknown]
     program += [Instruction(_ABOVE, 0, 1, last), unknown]
-    return program + _search(_segments(known, last), default)
+    return program + _search(_segments(found, last, Verdict(profile.default)))
 
 
-def _segments(known: Mapping[int, Verdict], last: int) -> list[tuple[int, Verdict | None]]:
+def _segments(
+    found: Mapping[int, Verdict], last: int, default: Verdict
+) -> list[tuple[int, Verdict]]:
     """(first number, verdict) of each run of numbers that are judged alike."""
-    found: list[tuple[int, Verdict | None]] = []
+    segments: list[tuple[int, Verdict]] = []
     for number in range(last + 1):
-        verdict = known.get(number)
-        if not found or found[-1][1] != verdict:
-            found.append((number, verdict))
-    return found
+        verdict = found.get(number, default)
+        if not segments or segments[-1][1] != verdict:
+            segments.append((number, verdict))
+    return segments
 
 
-def _search(segments: list[tuple[int, Verdict | None]], default: Instruction) -> Program:
+def _search(segments: list[tuple[int, Verdict]]) -> Program:
     if len(segments) == 1:
-        return _judge(segments[0][1], default)
+        return _judge(segments[0][1])
     middle = len(segments) // 2
-    below = _search(segments[:middle], default)
-    above = _search(segments[middle:], default)
+    below = _search(segments[:middle])
+    above = _search(segments[middle:])
     pivot = segments[middle][0]
-    if len(below) < 256:
+    if len(below) <= _FAR:
         return [Instruction(_AT_LEAST, len(below), 0, pivot), *below, *above]
-    # a conditional jump reaches 255 instructions, an unconditional one any number
+    # an unconditional jump reaches any number
     far = Instruction(_JUMP, 0, 0, len(below))
     return [Instruction(_AT_LEAST, 0, 1, pivot), far, *below, *above]
 
 
-def _judge(verdict: Verdict | None, default: Instruction) -> Program:
-    if verdict is None:
-        return [default]
-    if not verdict.alternatives:
-        return [_answer(verdict.action)]
+def _judge(verdict: Verdict) -> Program:
     program: Program = []
-    for alternative in verdict.alternatives:
-        program += _conjunction(alternative, [_answer(verdict.action)])
-    return [*program, default]
+    for conditions, action in verdict.tests:
+        program += _when(conditions, [_answer(action)])
+    return [*program, _answer(verdict.otherwise)]
 
 
-def _conjunction(tests: Iterable[tuple[int, str, int, int]], body: Program) -> Program:
+def _when(conditions: Iterable[Condition], body: Program) -> Program:
     """The body behind its tests; where one fails, what follows the body is next."""
-    for argument, comparison, mask, value in reversed(tuple(tests)):
-        body = [_load(_ARGUMENTS_OFFSET + 8 * argument), *_test(comparison, mask, value, body)]
+    for condition in reversed(tuple(conditions)):
+        body = [*_test(condition, len(body)), *body]
     return body
 
 
-def _test(comparison: str, mask: int, value: int, body: Program) -> Program:
-    match comparison:
+def _test(condition: Condition, skip: int) -> Program:
+    """Falls through to what follows when it holds, else jumps over the next `skip`."""
+    low = _ARGUMENTS_OFFSET + 8 * condition.argument
+    if condition.bits == 32:
+        return [_load(low), *_compare(condition.operator, condition, skip)]
+    match condition.operator:
+        case "equal" | "masked":
+            lower = [_load(low), *_compare(condition.operator, condition, skip)]
+            upper = _compare(condition.operator, _upper(condition), len(lower) + skip)
+            return [_load(low + 4), *upper, *lower]
+        case "not equal":
+            lower = [_load(low), Instruction(_EQUAL, skip, 0, condition.value & _LOW)]
+            return [_load(low + 4), Instruction(_EQUAL, 0, 2, _upper(condition).value), *lower]
+        case _:
+            return _compare_wide(condition, low, skip)
+
+
+def _upper(condition: Condition) -> Condition:
+    return condition._replace(value=condition.value >> 32, mask=condition.mask >> 32)
+
+
+def _compare(operator: str, condition: Condition, skip: int) -> Program:
+    """The word in the accumulator against the low half of the condition's value."""
+    value = condition.value & _LOW
+    match operator:
         case "equal":
-            return [Instruction(_EQUAL, 0, len(body), value), *body]
+            return [Instruction(_EQUAL, 0, skip, value)]
+        case "not equal":
+            return [Instruction(_EQUAL, skip, 0, value)]
         case "masked":
-            masking = Instruction(_AND, 0, 0, mask)
-            return [masking, Instruction(_EQUAL, 0, len(body), value), *body]
+            masking = Instruction(_AND, 0, 0, condition.mask & _LOW)
+            return [masking, Instruction(_EQUAL, 0, skip, value)]
         case "above":
-            return [Instruction(_ABOVE, 0, len(body), value), *body]
+            return [Instruction(_ABOVE, 0, skip, value)]
+        case "at least":
+            return [Instruction(_AT_LEAST, 0, skip, value)]
         case "below":
-            return [Instruction(_AT_LEAST, len(body), 0, value), *body]
-    raise RuntimeFault(f"seccomp profile: unknown comparison {comparison!r}", code="E443")
+            return [Instruction(_AT_LEAST, skip, 0, value)]
+        case "at most":
+            return [Instruction(_ABOVE, skip, 0, value)]
+    raise RuntimeFault(f"seccomp profile: unknown comparison {operator!r}", code="E443")
+
+
+def _compare_wide(condition: Condition, low: int, skip: int) -> Program:
+    """Order of 64-bit numbers: the upper halves decide unless they are equal."""
+    lower = [_load(low), *_compare(condition.operator, condition, skip)]
+    to_body, to_end = len(lower), len(lower) + skip
+    if condition.operator in ("above", "at least"):
+        when_above, when_below = to_body, to_end
+    else:
+        when_above, when_below = to_end, to_body
+    upper = _upper(condition).value
+    return [
+        _load(low + 4),
+        Instruction(_ABOVE, 1 + when_above, 0, upper),
+        Instruction(_EQUAL, 0, when_below, upper),
+        *lower,
+    ]
 
 
 def _unless_equal_skip(value: int, block: Program) -> Program:
