@@ -101,6 +101,12 @@ class Machine:
                 woken.append(project.name)
         return tuple(woken)
 
+    # --- containers
+
+    def containers(self) -> tuple[ContainerRecord, ...]:
+        """Of every project, one-offs too."""
+        return self._engine.containers()
+
     # --- images
 
     def images(self) -> tuple[ImageRecord, ...]:

@@ -46,6 +46,8 @@ class RootFlags(NamedTuple):
 class Doors:
     """What a command reaches through its Context. Tests put others in their place."""
 
+    unit_folder = "/etc/systemd/system"
+
     def is_root(self) -> bool:
         return os.geteuid() == 0
 

@@ -59,7 +59,9 @@ def _report_known(error: BaseException, context: Context | None) -> int:
         _say(context, error.message, error.message)
         return exit_codes.FAILURE
     if isinstance(error, Interrupted):
-        _say(context, error.message, error.message)
+        # after Ctrl-C in an attached up, the lines of the stopping have said it
+        if error.message != "interrupted":
+            _say(context, error.message, error.message)
         return error.exit_code
     if not isinstance(error, (ComposeError, RuntimeFault)):
         error = _as_known(error)

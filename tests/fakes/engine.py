@@ -7,6 +7,7 @@ that code, `refuses["web"] = StartFailed(...)`, `health["db"] = "healthy"`; or w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -66,6 +67,7 @@ class World:
         """What a command in a container answers: (exit code, output)."""
         self.journal: list[str] = []
         self.watchers: list[Watcher] = []
+        self.followers: list[FakeFollower] = []
         self.numbers = itertools.count(1)
         self.clock = itertools.count(1000)
 
@@ -105,6 +107,8 @@ class World:
         record = self.by_name(name)
         line = LogLine(container=record.id, stream=stream, text=text, time=float(next(self.clock)))
         self.logs.setdefault(record.id, []).append(line)
+        for follower in self.followers:
+            follower.wake()
 
     def __str__(self) -> str:
         """`p-web-1 running host`, a line for each container, then networks and volumes."""
@@ -132,6 +136,38 @@ class Watcher:
                 yield self.waiting.pop(0)
             self.told = tasks.event()
             await self.told.wait()
+
+
+class FakeFollower:
+    """One log that grows, with a descriptor that is readable when it did."""
+
+    def __init__(self, world: World, container_id: str, tail: int | None) -> None:
+        self._world = world
+        self._id = container_id
+        lines = len(world.logs.get(container_id, ()))
+        self._next = 0 if tail is None else max(0, lines - tail)
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        world.followers.append(self)
+
+    def wake(self) -> None:
+        os.eventfd_write(self._bell, 1)
+
+    def fileno(self) -> int:
+        return self._bell
+
+    def read(self) -> list[LogLine]:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        lines = self._world.logs.get(self._id, [])[self._next :]
+        self._next += len(lines)
+        return [dataclasses.replace(line, time=None) for line in lines]
+
+    def finish(self) -> Iterator[LogLine]:
+        return iter(())
+
+    def close(self) -> None:
+        self._world.followers.remove(self)
+        os.close(self._bell)
 
 
 class FakeExec:
@@ -227,6 +263,11 @@ class FakeEngine:
             lines = lines[len(lines) - min(tail, len(lines)) :]
         for line in lines:
             yield line if timestamps else dataclasses.replace(line, time=None)
+
+    def follow_logs(
+        self, container: ContainerRecord, *, tail: int | None = None, **_words: Any
+    ) -> FakeFollower:
+        return FakeFollower(self.world, container.id, tail)
 
     def processes(self, container: ContainerRecord) -> tuple[Any, ...]:
         return ()

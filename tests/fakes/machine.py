@@ -6,6 +6,7 @@ Containers are plain processes (tests/fakes/births.py). What the supervisor asks
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -158,7 +159,8 @@ class FolderMachine:
         os.kill(self._pid(record), signal.SIGSTOP)
 
     async def thaw(self, record):
-        os.kill(self._pid(record), signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid(record), signal.SIGCONT)
 
     def oom_kills(self, record):
         return 0

@@ -2,8 +2,8 @@
 
     plan("services: {web: {image: b}}", before="services: {web: {image: a}}", states="web-1 exited 1")
 
-`before` is a stack that is up; `states` changes or adds containers, one a line: `NAME STATUS [CODE or
-HEALTH]`, `NAME absent`, or `NAME STATUS of SERVICE` for one that `before` does not have.
+`before` is a stack that is up; `states` changes or adds containers, one a line: `NAME STATUS [CODE
+or HEALTH]`, `NAME absent`, or `NAME STATUS of SERVICE` for one that `before` does not have.
 """
 
 from __future__ import annotations

@@ -162,13 +162,12 @@ class Asking:
         return self.answer()
 
     def answer(self):
-        ready, _, _ = (
-            select.select([self.channel], [], [], PATIENCE)
-            if not self.channel._received
-            else ([1], 0, 0)
-        )
-        assert ready, "no answer"
+        self.wait(PATIENCE)
         return self.channel.answer()
+
+    def wait(self, seconds):
+        if not self.channel._received:
+            assert select.select([self.channel], [], [], seconds)[0], "no answer"
 
 
 class Watching:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compose.cli.context import Doors
+from compose.machine import ProjectRow
 from compose.options import StackOptions
 from compose.stack import Completed, Ended, ImageRow, ProcessesOf, UpResult
 from runtime.errors import NotFound
@@ -24,6 +25,7 @@ from runtime.values import (
     NetworkRecord,
     ProcessRow,
     ProjectId,
+    ProjectRecord,
     PublishedPort,
     RunState,
     VolumeOptions,
@@ -206,6 +208,22 @@ class FakeStack(Faked):
 class FakeMachine(Faked):
     """One network `shared` and one volume `shop_data`."""
 
+    projects = ("shop", "blog")
+
+    def ls(self, *, all: bool = False) -> tuple[ProjectRow, ...]:
+        names = self.projects if all else self.projects[:1]
+        return tuple(
+            ProjectRow(
+                ProjectRecord(id=ProjectId("01"), name=name, folder="/srv", files=("/srv/a.yaml",)),
+                self.containers_,
+            )
+            for name in names
+        )
+
+    def boot(self, **words: Any) -> tuple[str, ...]:
+        self.note("boot", **words)
+        return self.projects
+
     def containers(self) -> tuple[ContainerRecord, ...]:
         return self.containers_
 
@@ -250,10 +268,12 @@ class FakeDoors(Doors):
         stack: FakeStack | None = None,
         machine: FakeMachine | None = None,
         root: bool = True,
+        unit_folder: str = "",
     ) -> None:
         self.fake_stack = stack or FakeStack()
         self.fake_machine = machine or FakeMachine()
         self.root = root
+        self.unit_folder = unit_folder
         self.options: StackOptions | None = None
 
     def is_root(self) -> bool:

@@ -119,7 +119,7 @@ def command(
     with context.open_stack() as stack:
         if explain:
             context.show_warnings(stack)
-            context.console.out.write(stack.explain(options))
+            context.console.out.lines(stack.explain(options).splitlines())
             return 0
         is_detached = options.detach or no_start
         with context.display(

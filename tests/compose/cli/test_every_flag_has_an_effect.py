@@ -7,6 +7,7 @@ that is out of date fails, too.
 """
 
 import io
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[object, ...]:
+def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[object, ...]:
     """All that can be observed of a command on a terminal."""
     out, err = (Terminal(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     monkeypatch.setattr("sys.stdout", out)
@@ -130,7 +131,7 @@ def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[object, 
         volume("ff" * 32, anonymous=True),
         volume("labelled", labels={"a": "b"}),
     )
-    doors = FakeDoors(stack=stack, machine=machine)
+    doors = FakeDoors(stack=stack, machine=machine, unit_folder=tempfile.mkdtemp(dir=folder))
     code = app.run(words, doors=doors)
     return code, doors.calls, out.buffer.getvalue(), err.buffer.getvalue()
 
@@ -160,14 +161,14 @@ def default_of(path: str, name: str) -> object:
     ids=lambda value: value if isinstance(value, str) else value.flag.long,
 )
 def test_a_flag_makes_a_difference_or_is_listed(
-    path: str, one: FlagParameter, monkeypatch: pytest.MonkeyPatch
+    path: str, one: FlagParameter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     name = f"{path} {one.flag.long}"
     words = (
         [*WITH.get(name, []), *WORDS.get(path, [])] if path not in ("exec", "run") else WORDS[path]
     )
-    without = outcome([*path.split(), *words], monkeypatch)
-    given = outcome([*path.split(), *value_words(path, one), *words], monkeypatch)
+    without = outcome([*path.split(), *words], monkeypatch, tmp_path)
+    given = outcome([*path.split(), *value_words(path, one), *words], monkeypatch, tmp_path)
     assert without[0] in (0, 1)
     differs = given != without
     if name in listed():

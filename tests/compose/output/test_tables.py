@@ -5,7 +5,15 @@ import json
 import pytest
 
 from compose.errors import ComposeError
-from compose.output import event_lines, image_tables, inspections, processes, tables
+from compose.machine import ProjectRow
+from compose.output import (
+    event_lines,
+    image_tables,
+    inspections,
+    processes,
+    project_tables,
+    tables,
+)
 from compose.output.filters import select_networks, select_volumes
 from compose.stack import ImageRow, ProcessesOf
 from runtime.values import (
@@ -16,6 +24,7 @@ from runtime.values import (
     ImageRecord,
     Mount,
     ProcessRow,
+    ProjectRecord,
     PublishedPort,
     RunState,
 )
@@ -363,3 +372,32 @@ def test_volume_filters(filters, names):
 def test_a_bad_filter_is_named(text: str):
     with pytest.raises(ComposeError, match="invalid filter"):
         select_networks([network()], [text], list)
+
+
+# ---- ls ----
+
+
+def listed(*names: str):
+    rows = (
+        ProjectRecord(id="01", name=name, folder="/srv", files=("/srv/a.yaml", "/srv/b.yaml"))
+        for name in names
+    )
+    return [ProjectRow(row, (WEB, WEB, DB)) for row in rows]
+
+
+def test_projects():
+    assert project_tables.show(listed("shop", "blog")) == [
+        "NAME                STATUS                  CONFIG FILES",
+        "blog                running(2), exited(1)   /srv/a.yaml,/srv/b.yaml",
+        "shop                running(2), exited(1)   /srv/a.yaml,/srv/b.yaml",
+    ]
+    assert project_tables.show(listed("shop", "blog"), filters=["name=^s"], quiet=True) == ["shop"]
+    assert project_tables.show(listed("shop"), format="json") == [
+        '[{"Name":"shop","Status":"running(2), exited(1)","ConfigFiles":"/srv/a.yaml,/srv/b.yaml"}]'
+    ]
+
+
+@pytest.mark.parametrize("text", ["color=red", "name=("])
+def test_a_bad_project_filter_is_named(text: str):
+    with pytest.raises(ComposeError, match="invalid filter"):
+        project_tables.show(listed("shop"), filters=[text])
