@@ -1,4 +1,4 @@
-"""Frozen dataclasses <-> JSON values: the one codec of messages, rows and state files.
+"""Frozen values <-> JSON values: the one codec of messages, rows and state files.
 
 Fields at their default are left out and missing ones take it, so an older or newer process reads
 what it knows (n-1 is understood, DESIGN.md 4). Unknown keys are ignored for the same reason. Bytes
@@ -8,13 +8,14 @@ become base64 text.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import functools
 import json
 import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+from runtime import frozen
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if isinstance(value, Mapping):
         return {key: encode(item) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if frozen.field_names(kind) is not None:
         return {
             name: encode(item)
             for name, default in _defaults(kind)
@@ -56,25 +57,18 @@ def loads(kind: type[T], text: str | bytes) -> T:
     return decode(kind, json.loads(text))
 
 
-_MISSING = object()
-
-
 @functools.cache
 def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    def default(field: dataclasses.Field[Any]) -> Any:
-        if field.default_factory is not dataclasses.MISSING:
-            return field.default_factory()
-        return field.default if field.default is not dataclasses.MISSING else _MISSING
-
-    return tuple((field.name, default(field)) for field in dataclasses.fields(kind))
+    names = frozen.field_names(kind) or ()
+    return tuple((name, frozen.default_of(kind, name)) for name in names)
 
 
 @functools.cache
 def _decoder(kind: Any) -> Callable[[Any], Any]:
     if hasattr(kind, "__supertype__"):
         return _decoder(kind.__supertype__)
-    if dataclasses.is_dataclass(kind):
-        return _dataclass_decoder(typing.cast(type, kind))
+    if frozen.field_names(kind) is not None:
+        return _value_decoder(kind)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
@@ -109,15 +103,14 @@ def _tuple_decoder(arguments: tuple[Any, ...]) -> Callable[[Any], Any]:
     return lambda data: tuple(one(item) for one, item in zip(decoders, data, strict=True))
 
 
-def _dataclass_decoder(kind: type) -> Callable[[Any], Any]:
+def _value_decoder(kind: Any) -> Callable[[Any], Any]:
     decoders: dict[str, Callable[[Any], Any]] = {}
 
     def decode_fields(data: Any) -> Any:
         if not decoders:  # resolved at first use: a class may refer to one that is defined below it
             hints = typing.get_type_hints(kind)
-            decoders.update(
-                (field.name, _decoder(hints[field.name])) for field in dataclasses.fields(kind)
-            )
+            names = frozen.field_names(kind) or ()
+            decoders.update((name, _decoder(hints[name])) for name in names)
         return kind(**{key: decoders[key](value) for key, value in data.items() if key in decoders})
 
     return decode_fields

@@ -9,7 +9,6 @@ whole machine.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -291,7 +290,7 @@ class Engine:
 
         database = self._write()
         project_id = self._ensure_project().id if options.project else ""
-        network_id = secrets.token_hex(32)
+        network_id = os.urandom(32).hex()
         with host_facts.address_lock():
             allocation = addresses.allocate_network(
                 options, database.networks(), host_facts.read_host_facts()
@@ -506,7 +505,7 @@ class Engine:
         if self._project is None:
             self._project = self._write().ensure_project(
                 self._project_name,
-                new_id=ProjectId(secrets.token_hex(4)),
+                new_id=ProjectId(os.urandom(4).hex()),
                 folder=self._folder,
                 files=self._files,
             )

@@ -15,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
-__all__ = ["dataclass", "field", "frozen"]
+__all__ = ["MISSING", "dataclass", "default_of", "field", "field_names", "frozen", "replace"]
 
 T = TypeVar("T")
 
 
 class _Missing:
     """No default: the field is required."""
+
+
+MISSING: Any = _Missing
 
 
 class _Default:
@@ -53,6 +56,26 @@ else:
 def frozen(original: type[T]) -> type[T]:
     """The short spelling."""
     return cast("type[T]", _build(original))
+
+
+def replace(value: T, **changes: Any) -> T:
+    """The value with other fields; `dataclasses.replace` without that module."""
+    kind: Any = type(value)
+    return cast(
+        "T", kind(**{name: getattr(value, name) for name in kind.__frozen_fields__} | changes)
+    )
+
+
+def field_names(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a value class, in order; None for any other class."""
+    fields = getattr(kind, "__frozen_fields__", None)
+    return None if fields is None else tuple(fields)
+
+
+def default_of(kind: Any, name: str) -> Any:
+    """What a field is when nothing is given, or MISSING when something must be."""
+    default: _Default = kind.__frozen_fields__[name]
+    return default.value if default.factory is _Missing else default.factory()
 
 
 def _build(original: type) -> type:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,8 +22,12 @@ from runtime.errors import RuntimeFault, describe_errno, system_call
 from runtime.linux import faults
 from runtime.messages import CgroupPlan
 
+MAKE_SECONDS = 2.0
 REMOVE_SECONDS = 2.0
-_MADE_BY_US = "trusted.pycompose"
+_MARKED = 0o1755
+"""Mode of a folder that we make for a `cgroup_parent`. The sticky bit, without a meaning there,
+says that we take it away again, from the very moment it exists.
+"""
 
 
 def create(
@@ -39,8 +44,11 @@ def create(
     try:
         for top in hierarchy.tops:
             _make(hierarchy, top, f"{trees.home(root_hash, parent)}/{project_id}/{leaf}")
+    except RuntimeFault:
+        try_remove(plan)
+        raise
     except OSError as error:
-        remove(plan)
+        try_remove(plan)
         raise RuntimeFault(
             "cannot make a cgroup",
             code="E424",
@@ -68,9 +76,15 @@ def _make(hierarchy: Hierarchy, top: str, path: str) -> None:
     """All folders from the top down. Another project may remove our common parent meanwhile: then
     once more.
     """
-    for _ in range(10):
-        with suppress(FileNotFoundError):
+    if top not in (hierarchy.unified, hierarchy.legacy.get("cpuset")):
+        # Nothing is passed on from parent to child in this tree: mostly one call does it.
+        with knobs.gone_is_fine():
+            return _make_folder(f"{top}{path}")
+    deadline = time.monotonic() + MAKE_SECONDS
+    while time.monotonic() < deadline:
+        with knobs.gone_is_fine():
             return _make_once(hierarchy, top, path)
+        time.sleep(0.001)  # noqa: TID251  a dying folder is seen a moment longer, with ENODEV
     _make_once(hierarchy, top, path)
 
 
@@ -89,24 +103,19 @@ def _make_once(hierarchy: Hierarchy, top: str, path: str) -> None:
 
 
 def _make_folder(folder: str) -> None:
-    """One that we make for a `cgroup_parent` bears a mark, so that we know to take it away
-    again.
-    """
-    try:
-        with faults.point("mkdir cgroup"):
-            os.mkdir(folder, 0o755)
-    except FileExistsError:
-        return
-    if f"/{trees.PREFIX}" not in folder:
-        with suppress(OSError), faults.point("mark cgroup"):
-            os.setxattr(folder, _MADE_BY_US, b"1")
+    is_ours_by_name = f"/{trees.PREFIX}" in folder
+    with faults.point("mkdir cgroup"), suppress(FileExistsError):
+        os.mkdir(folder, 0o755 if is_ours_by_name else _MARKED)
 
 
-def _is_made_by_us(folder: str) -> bool:
+def _is_ours(folder: str) -> bool:
+    """By its name, or because we made it for a `cgroup_parent`."""
+    if f"/{trees.PREFIX}" in folder:
+        return True
     try:
-        return os.getxattr(folder, _MADE_BY_US) == b"1"
-    except OSError:
-        return False
+        return bool(os.stat(folder).st_mode & stat.S_ISVTX)
+    except FileNotFoundError:
+        return True  # gone already; the one above it may be left
 
 
 def join(plan: CgroupPlan, pid: int) -> None:
@@ -166,7 +175,9 @@ def try_remove(plan: CgroupPlan) -> bool:
 
 
 def _remove_tree(folder: str) -> bool:
-    # A container may have made groups of its own below.
+    if _remove_folder(folder):
+        return True
+    # Busy: with processes, or with groups that the container made below.
     done = [_remove_folder(each) for each in trees.walk(folder)]
     return all(done)
 
@@ -195,8 +206,8 @@ def _remove_empty_parents(folder: str) -> None:
     is in them.
     """
     parent = os.path.dirname(folder)
-    while f"/{trees.PREFIX}" in parent or _is_made_by_us(parent):
-        if os.path.isdir(parent) and (trees.subfolders(parent) or not _remove_folder(parent)):
+    while _is_ours(parent):
+        if not _remove_folder(parent):  # busy: another leaf, another project
             return
         parent = os.path.dirname(parent)
     v2.move_processes_back(parent)

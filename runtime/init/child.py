@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 from runtime import messages, spec
 from runtime.errors import RuntimeFault, describe_errno
@@ -78,9 +78,6 @@ class ExecChild(Child):
     request: ExecRequest
     container: int
     """pidfd of the container's init."""
-
-
-C = TypeVar("C", bound=Child)
 
 
 class Step(NamedTuple):

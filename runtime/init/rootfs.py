@@ -16,12 +16,28 @@ from runtime.init import cgroup_mount
 from runtime.init.child import InitChild
 from runtime.init.mount_options import MountOptions, parse_options, propagation_word
 from runtime.linux import faults, mounts, openat
+from runtime.linux.proc import PROC_MAGIC, filesystem_magic
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _ORDINARY_ONLY = ("proc", "sysfs")
 _KEPT_DIRECTORIES = ("dev/pts", "dev/shm", "proc", "sys")
 _KEPT_FILES = (".dockerenv", "etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/console")
 _OVERLAY_OPTIONS = "index=off"
+_OVER_PROC = frozenset(
+    f"/proc/{name}"
+    for name in (
+        "cpuinfo",
+        "diskstats",
+        "loadavg",
+        "meminfo",
+        "slabinfo",
+        "stat",
+        "swaps",
+        "sys/crypto/fips_enabled",
+        "sys/kernel/ns_last_pid",
+        "uptime",
+    )
+)
 
 
 # ---- the root ------------------------------------------------------------------------------------
@@ -76,7 +92,15 @@ def _mount_overlay(child: InitChild, path: str) -> None:
     if plan.upper and plan.volatile:
         options += ",volatile"
     os.chdir("/proc/self/fd")
-    mounts.mount_overlay(path, options)
+    try:
+        mounts.mount_overlay(path, options)
+    except OSError as error:
+        raise RuntimeFault(
+            "cannot mount the root file system",
+            code="E403",
+            tried=f"overlay of {len(plan.lowers)} layers on {path}",
+            answered=describe_errno(error),
+        ) from error
     os.chdir("/")
     for descriptor in opened:
         os.close(descriptor)
@@ -215,6 +239,7 @@ def _bind(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
         target = openat.ensure_directory(child.root, entry["destination"])
     else:
         target = openat.ensure_file(child.root, entry["destination"])
+    _check_not_in_proc(entry["destination"], target)
     mount = mounts.clone_tree(source, recursive=options.is_recursive)
     _set_options(mount, options, propagation=options.propagation or ((mounts.MS_PRIVATE, True),))
     mounts.attach(mount, target)
@@ -233,6 +258,17 @@ def _open_source(entry: spec.Mount) -> int:
         os.close(source)
 
 
+def _check_not_in_proc(destination: str, target: int) -> None:
+    """L30, V04: what is mounted over a file of /proc would decide what we, or the kernel's other
+    readers, see there. Symlinks in the image lead here, too."""
+    if filesystem_magic(target) != PROC_MAGIC:
+        return
+    if os.path.normpath(destination) not in _OVER_PROC:
+        raise RuntimeFault(
+            f"nothing can be mounted at {destination}: it is inside /proc", code="E406"
+        )
+
+
 def _mount_filesystem(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
     kind = entry["type"]
     data = options.data
@@ -243,6 +279,8 @@ def _mount_filesystem(child: InitChild, entry: spec.Mount, options: MountOptions
     mount = mounts.make_filesystem(
         kind, data, source=entry.get("source", ""), attributes=options.attributes & ~later
     )
+    if kind != "proc":
+        _check_not_in_proc(entry["destination"], target)
     mounts.attach(mount, target)
     os.close(target)
     for word, recursive in options.propagation:

@@ -5,11 +5,10 @@ reading command uses it.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
-from runtime import codec
+from runtime import codec, frozen
 from runtime.linux import files
 from runtime.messages import ProcessRecord
 from runtime.paths import ProjectPaths
@@ -37,7 +36,7 @@ def start_time(pid: int) -> int:
 
 def with_state(record: ContainerRecord, project: ProjectPaths) -> ContainerRecord:
     """The record with its state as it is now."""
-    return dataclasses.replace(record, state=read_state(record, project))
+    return frozen.replace(record, state=read_state(record, project))
 
 
 def read_state(record: ContainerRecord, project: ProjectPaths) -> RunState:
@@ -59,9 +58,9 @@ def _corrected(stored: RunState, process: ProcessRecord | None) -> RunState:
     if stored.status == "restarting":
         return stored
     if process is not None and process.boot_id != boot_id():
-        return dataclasses.replace(stored, status="exited", exit_code=UNKNOWN_EXIT, pid=0)
+        return frozen.replace(stored, status="exited", exit_code=UNKNOWN_EXIT, pid=0)
     if process is not None and process.exit_code is not None:
-        return dataclasses.replace(
+        return frozen.replace(
             stored,
             status="exited",
             exit_code=process.exit_code,
@@ -70,7 +69,7 @@ def _corrected(stored: RunState, process: ProcessRecord | None) -> RunState:
             pid=0,
         )
     if start_time(stored.pid) != stored.start_time:
-        return dataclasses.replace(
+        return frozen.replace(
             stored, status="exited", exit_code=LOST_EXIT, error="lost keeper", pid=0
         )
     return stored

@@ -53,6 +53,19 @@ def create(record: VolumeRecord) -> None:
         files.ensure_directory(path, mode=0o755)
 
 
+def check_source(record: VolumeRecord) -> None:
+    """Before a start: the folder that `driver_opts` binds must be there. Raises RuntimeFault."""
+    source = driver_options.source_of(record)
+    if source.path and not os.path.isdir(source.path):
+        raise RuntimeFault(
+            f"the folder of volume {record.name} does not exist",
+            code="E441",
+            tried=f"mounting {source.path}",
+            answered="ENOENT (No such file or directory)",
+            hint="make it: `driver_opts.device` is not made by the engine",
+        )
+
+
 def remove(volumes: Path, name: str) -> None:
     """Remove it with all generations. It is out of the way at once, and gone for good after
     a while.

@@ -149,3 +149,12 @@ def test_what_the_local_driver_cannot_do_is_refused(volumes, options, message):
     with pytest.raises(RuntimeFault) as caught:
         named.create(record(volumes, **options))
     assert (str(caught.value), caught.value.code) == (message, "E440")
+
+
+def test_a_folder_that_driver_options_name_must_be_there(volumes, tmp_path):
+    options = {"type": "none", "o": "bind", "device": f"{tmp_path}/none"}
+    with pytest.raises(RuntimeFault) as caught:
+        named.check_source(record(volumes, driver_opts=options))
+    assert str(caught.value) == "the folder of volume p_data does not exist"
+    named.check_source(record(volumes, driver_opts={**options, "device": str(tmp_path)}))
+    named.check_source(record(volumes, driver_opts={"type": "tmpfs", "device": "tmpfs"}))
