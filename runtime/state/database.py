@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,9 +58,12 @@ class EndpointRow(NamedTuple):
 
 
 class Database:
-    """The rows of one root. Open per process; not shared between threads."""
+    """The rows of one root. One connection per process: its threads take turns, a transaction being
+    one turn.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._turn = threading.RLock()
         self._connection = connection
         self._path = path
 
@@ -114,6 +118,10 @@ class Database:
     @contextmanager
     def transaction(self, name: str, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """One short write. `durable` waits for the disk: for what must survive a power cut."""
+        with self._turn:
+            yield from self._transaction(name, durable=durable)
+
+    def _transaction(self, name: str, *, durable: bool) -> Iterator[sqlite3.Connection]:
         try:
             if durable:
                 self._connection.execute("PRAGMA synchronous=FULL")
@@ -140,7 +148,8 @@ class Database:
 
     def _ask(self, query: str, *values: Any) -> list[Any]:
         try:
-            return self._connection.execute(query, values).fetchall()
+            with self._turn:
+                return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise _unreadable(self._path, error) from error
 

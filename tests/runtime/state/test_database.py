@@ -1,6 +1,7 @@
 """What exists survives as rows, and a half-made thing is never seen as made."""
 
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -197,3 +198,28 @@ def test_old_events_go_when_there_are_too_many(database: Database, shop: Project
     kept = database.events(shop.id, since=0.0, until=1e12)
     assert len(kept) == 2000
     assert kept[-1].time == started + 2099
+
+
+def test_threads_take_turns_and_none_sees_what_another_has_not_committed(
+    database: Database, shop: ProjectRecord
+):
+    # Negative control: without turns the second BEGIN fails within the first's transaction.
+    inside, seen = threading.Event(), []
+
+    def look_and_write() -> None:
+        inside.wait(30)
+        seen.append([project.name for project in database.projects()])
+        database.ensure_project("third", new_id="3", folder="/3", files=())
+
+    other = threading.Thread(target=look_and_write)
+    other.start()
+    with database.transaction("slow") as connection:
+        connection.execute(
+            "INSERT INTO project (id, name, folder, files, created_at) VALUES ('2', 'second', '', '[]', 0)"
+        )
+        inside.set()
+        other.join(0.2)
+        assert seen == []
+    other.join(30)
+    assert seen == [["second", "shop"]]
+    assert database.find_project("third") is not None
