@@ -19,6 +19,8 @@ from types import TracebackType, coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Wait = Callable[["Loop", "Task"], Callable[[], None]]
+"""Arranges that a task is woken; returns how to take it out of what it waits for."""
 
 
 class Cancelled(BaseException):
@@ -103,9 +105,16 @@ class Loop:
             if task.scope.cancelled_scope is not None:
                 self.ready.append((task, Cancelled()))
             else:
-                task.waits = wait(self, task)
+                self._begin_wait(task, wait)
         finally:
             self.current = None
+
+    def _begin_wait(self, task: Task, wait: Wait) -> None:
+        """What cannot be waited for (a regular file: EPERM) is an error of the task that tried."""
+        try:
+            task.waits = wait(self, task)
+        except OSError as error:
+            self.ready.append((task, error))
 
     def _end(self, task: Task, error: BaseException | None, value: Any) -> None:
         self.tasks.discard(task)
@@ -230,7 +239,7 @@ def run(work: Any) -> Any:
 
 
 @coroutine
-def _suspend(wait: Callable[[Loop, Task], Callable[[], None]]) -> Generator[Any, None, None]:
+def _suspend(wait: Wait) -> Generator[Any, None, None]:
     """Give control back until what `wait` arranges happens."""
     yield wait
 

@@ -248,6 +248,18 @@ def test_sleeping_takes_its_time(run):
     assert run(main) >= 0.02
 
 
+def test_what_cannot_be_waited_for_is_an_error_of_the_task_that_tried(run, tmp_path):
+    file = (tmp_path / "file").open("w")
+
+    async def main():
+        with pytest.raises(PermissionError):
+            await tasks.wait_readable(file)
+        return "goes on"
+
+    with file:
+        assert run(main) == "goes on"
+
+
 def test_the_small_loop_says_when_nobody_can_go_on():
     async def main():
         await tasks.event().wait()
