@@ -129,6 +129,22 @@ class Machine:
         """Raises NotFound; InUse while a container is made from it."""
         tasks.run(self._engine.remove_image, reference)
 
+    def pinned_image(self, reference: str) -> str:
+        """`nginx:1.27@sha256:...`: the name with the digest under which it was pulled.
+
+        Raises NotFound for an image that is not here, or came without a digest.
+        """
+        if "@" in reference or reference == "host" or reference.startswith(("dir:", "oci:")):
+            return reference
+        found = self._engine.image(reference)
+        if found is None or not found.digest:
+            raise NotFound(
+                f"the digest of {reference} is not known",
+                code="E217",
+                hint=f"`pycompose pull` first, or write {reference}@sha256:... in the file",
+            )
+        return f"{found.name}@{found.digest}"
+
     # --- networks
 
     def networks(self) -> tuple[NetworkRecord, ...]:

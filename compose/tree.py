@@ -161,7 +161,13 @@ def find(node: Node | None, path: Path) -> Node | None:
 def _child(node: Node, part: str | int) -> Node | None:
     if isinstance(part, int):
         return node.items[part] if part < len(node.items) else None
-    return node.get(part)
+    return node.get(part) or next((item for item in node.items if _names(item, part)), None)
+
+
+def _names(item: Node, name: str) -> bool:
+    """Whether an item of a list of `KEY=value` is that of a key: the two forms mean the same."""
+    text = item.text
+    return text == name or text.startswith(f"{name}=")
 
 
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:

@@ -148,4 +148,4 @@ def _load(root_values: dict[str, Any]) -> Any:
 
 def _projects(root_values: dict[str, Any]) -> list[str]:
     with Context(RootFlags()).open_machine() as machine:
-        return [project.name for project in machine.ls(all=True)]
+        return [row.project.name for row in machine.ls(all=True)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from compose.errors import Path
 from compose.loading.report import Report, Trail
@@ -255,7 +256,7 @@ class _Checks:
         circle = find_circle(dependencies_of(self.project.services))
         if not circle:
             return
-        paths = [("services", a, "depends_on", b) for a, b in zip(circle, circle[1:], strict=False)]
+        paths = [("services", a, "depends_on", b) for a, b in pairwise(circle)]
         origins: Mapping[Path, Origin] = self.project.origins
         trail = tuple(
             (f"`{path[1]}` needs `{path[3]}` at", place)

@@ -16,6 +16,7 @@ from compose.model.process import EnvFile
 from compose.model.project import Origins, Project
 from compose.model.service import Service
 from compose.position import File, Position
+from compose.tree import Origin, Step
 
 
 def read_env_files(project: Project, environment: Environment, report: Report) -> Project:
@@ -57,6 +58,7 @@ class _Reading:
                 continue
             read = self._read(env_file, service, found, where)
             found.update({name: variable.value for name, variable in read.items()})
+            self._note("environment", service, read, service.environment, where)
         return found
 
     def _read(
@@ -92,7 +94,24 @@ class _Reading:
             file = _text_of(path, where)
             read = parse_dotenv(file, dict(found).get, self._unset)
             found.update({name: variable.value for name, variable in read.items()})
+            self._note("labels", service, read, service.labels, where)
         return found
+
+    def _note(
+        self,
+        attribute: str,
+        service: Service,
+        read: Mapping[str, Variable],
+        own: Mapping[str, object],
+        where: Position | None,
+    ) -> None:
+        """Where the values stand that the service does not give itself."""
+        for name, variable in read.items():
+            if name not in own:
+                at = variable.where
+                step = Step("env_file", attribute, where)
+                origin = Origin(at.file, at.line, at.column, (step,))
+                self.origins.add(("services", service.name, attribute, name), origin)
 
 
 def _text_of(path: str, where: Position | None) -> File:

@@ -20,7 +20,7 @@ def merge(
         with report.collecting(path):
             merged = shape.merge(base, override)
             if isinstance(merged, Node):
-                return _told(base, merged)
+                return replacing(base, merged)
             base, override = merged
     if override.value is None:
         return base
@@ -28,7 +28,7 @@ def merge(
         return _merge_mappings(base, override, shape, report, path)
     if isinstance(base.value, list):
         return _merge_lists(base, override, report, path)
-    return _told(base, override)
+    return replacing(base, override)
 
 
 def _merge_mappings(
@@ -65,8 +65,8 @@ def _refuse(base: Node, override: Node, kind: str, report: Report, path: Path) -
     )
 
 
-def _told(base: Node, winner: Node) -> Node:
-    """The winner, whose origin says what it replaced."""
+def replacing(base: Node, winner: Node) -> Node:
+    """The winner as it stands in place of the base: origin says what it replaced."""
     if winner is base or winner.origin is base.origin:
         return winner
     origin = winner.origin.through(Step("override", "of an earlier value", base.origin))

@@ -26,7 +26,7 @@ from compose.loading.naming import project_name
 from compose.loading.parse import Document, parse
 from compose.loading.paths import absolute, resolve
 from compose.loading.report import Report
-from compose.loading.request import Loaded, LoadRequest
+from compose.loading.request import Loaded, LoadedTree, LoadRequest
 from compose.loading.select import apply_profiles, select_services
 from compose.loading.unicity import keep_last
 from compose.loading.validate import validate
@@ -58,6 +58,13 @@ class Model:
         self.tree: Node | None = None
         self.bases: dict[str, Node | None] = {}
         """Files read for `extends`, by name."""
+
+    def finish(self) -> None:
+        """End a stage that reads values. A value that is still `${PORT}:80` cannot be judged, and
+        stays in its short form."""
+        if not self.request.interpolate:
+            self.report.faults.clear()
+        self.report.finish()
 
     @property
     def home(self) -> str:
@@ -102,7 +109,7 @@ def h_merge(model: Model, document: Document, root: Node) -> None:
 def i_unicity(model: Model, document: Document, root: Node) -> None:
     if model.tree is not None:
         keep_last(model.tree, ROOT, model.report)
-        model.report.finish()
+        model.finish()
 
 
 def j_schema(model: Model, document: Document, root: Node) -> None:
@@ -122,7 +129,7 @@ def j_schema(model: Model, document: Document, root: Node) -> None:
 def k_canonical(model: Model, document: Document, root: Node) -> None:
     if model.tree is not None:
         model.tree = lengthen(model.tree, ROOT, model.report)
-        model.report.finish()
+        model.finish()
 
 
 DocumentStage = Callable[[Model, Document, Node], None]
@@ -150,7 +157,7 @@ def n_defaults(model: Model, tree: Node) -> None:
 
 def o_checks(model: Model, tree: Node) -> None:
     checking.check(tree, ROOT, model.report)
-    model.report.finish()
+    model.finish()
 
 
 def p_paths(model: Model, tree: Node) -> None:
@@ -313,6 +320,19 @@ def load(request: LoadRequest) -> Loaded:
         project = stage(loading, project)
     return Loaded(
         project=project,
+        tree=tree,
+        warnings=tuple(report.warnings.values()),
+        environment=loading.environment,
+    )
+
+
+def load_model(request: LoadRequest) -> LoadedTree:
+    """The stages before binding alone: the tree as it then is. Raises as `load`."""
+    report = Report()
+    loading = Loading(request, report, discover(request, report))
+    tree = load_tree(loading)
+    return LoadedTree(
+        name=loading.name,
         tree=tree,
         warnings=tuple(report.warnings.values()),
         environment=loading.environment,

@@ -42,10 +42,20 @@ class Loaded:
     """A project with what was noticed on the way.
 
     `tree` is the model before binding (with `x-` keys and origins); `warnings` are faults that stop
-    nothing; `variables` are those that the files mention, for `config --variables`.
+    nothing.
     """
 
     project: Project = attribute()
+    tree: Node = attribute()
+    warnings: tuple[Fault, ...] = ()
+    environment: Environment = attribute()
+
+
+@attributes
+class LoadedTree:
+    """A model before binding, and its project's name; what `config --no-interpolate` prints."""
+
+    name: str = attribute()
     tree: Node = attribute()
     warnings: tuple[Fault, ...] = ()
     environment: Environment = attribute()

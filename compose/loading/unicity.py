@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from compose.errors import Path
+from compose.loading.merge import replacing
 from compose.loading.report import Report
 from compose.model.attribute import Attribute, table_of
 from compose.tree import Node, Refused
@@ -42,7 +43,7 @@ def _unique(node: Node, shape: Attribute, report: Report, path: Path) -> list[No
             report.take(refused, (*path, index))
             continue
         if key in places:
-            kept[places[key]] = item
+            kept[places[key]] = replacing(kept[places[key]], item)
         else:
             places[key] = len(kept)
             kept.append(item)

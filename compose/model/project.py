@@ -49,8 +49,15 @@ class Origins(Mapping[Path, Origin]):
 
     def __init__(self, tree: Node | None = None) -> None:
         self._tree = tree
+        self._added: dict[Path, Origin] = {}
+
+    def add(self, path: Path, origin: Origin) -> None:
+        """A value that came after the tree: read from an env file."""
+        self._added[path] = origin
 
     def __getitem__(self, path: Path) -> Origin:
+        if path in self._added:
+            return self._added[path]
         node = find(self._tree, path)
         if node is None:
             raise KeyError(path)

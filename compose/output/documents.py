@@ -6,18 +6,20 @@ tables here and nowhere else. Source: section 17 of the Compose file reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from compose.model.attribute import table_of
+from compose.errors import NotFound
+from compose.model.attribute import replace, table_of
 from compose.model.project import Project
+from compose.model.service import Service
 from compose.model.units import print_duration, print_scalar
 from compose.output.json_text import to_json
 from compose.output.yaml_text import natural, to_yaml
 from compose.tree import Node
 
 # ---- the tables
-# ------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------
 
 ORDER: dict[str, str] = {
     "Project": "name services networks volumes secrets configs models",
@@ -122,8 +124,47 @@ def project_json(project: Project, *, escape: bool = True) -> str:
 
 def project_yaml(project: Project, *, escape: bool = True) -> str:
     """`config`."""
-    text = to_yaml(_project(project, _Form(json=False)))
+    text = to_yaml(plain(project))
     return escape_dollars(text) if escape else text
+
+
+def plain(project: Project) -> dict[str, Any]:
+    """The model as dicts, lists and scalars, in the order of the YAML form."""
+    return _project(project, _Form(json=False))
+
+
+def without_env_files(project: Project) -> Project:
+    """What env files and label files held stands in `environment` and `labels`."""
+    return _with_services(project, lambda service: {"env_file": (), "label_file": ()})
+
+
+def images_of(project: Project) -> list[str]:
+    """The images that services name, each once."""
+    return list(dict.fromkeys(s.image for s in project.services.values() if s.image))
+
+
+def pinned(project: Project, names: Mapping[str, str]) -> Project:
+    """Each image under the name that `names` has for it."""
+    return _with_services(
+        project, lambda service: {"image": names.get(service.image, service.image)}
+    )
+
+
+def images_alone(project: Project) -> Project:
+    """An override file that says which images services use, and nothing else."""
+    services = {
+        name: Service(name=name, image=service.image)
+        for name, service in project.services.items()
+        if service.image
+    }
+    return Project(name=project.name, services=services)
+
+
+def _with_services(project: Project, changed: Callable[[Service], dict[str, Any]]) -> Project:
+    services = {
+        name: replace(service, **changed(service)) for name, service in project.services.items()
+    }
+    return replace(project, services=services)
 
 
 def escape_dollars(text: str) -> str:
@@ -248,6 +289,19 @@ _SPECIAL: dict[str, Callable[[Any, _Form], Any]] = {"Ulimit": _ulimit}
 
 # ---- the tree before binding
 # -----------------------------------------------------------------------------
+
+
+def narrowed(tree: Node, names: Iterable[str]) -> Node:
+    """The tree with these services alone; all when none is named. Raises NotFound."""
+    services = tree.get("services")
+    wanted = set(names)
+    known = services.mapping if services is not None else {}
+    for name in wanted - known.keys():
+        raise NotFound(f"no such service: {name}", code="E050")
+    if not wanted or services is None:
+        return tree
+    kept = services.derived({name: node for name, node in known.items() if name in wanted})
+    return tree.derived({**tree.mapping, "services": kept})
 
 
 def tree_json(tree: Node) -> str:

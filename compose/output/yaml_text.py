@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from compose.loading.scalars import resolve_plain
 from compose.model.units import print_float
@@ -40,6 +40,13 @@ _ESCAPES = {
 }
 
 
+class Noted(NamedTuple):
+    """A value without children, and what is said about it in a comment."""
+
+    value: Any
+    note: str
+
+
 def to_yaml(value: Mapping[str, Any]) -> str:
     """The whole document, with a newline at its end."""
     return "\n".join(_block(value, 0)) + "\n" if value else "{}\n"
@@ -57,7 +64,7 @@ def _block(value: Any, indent: int) -> Iterator[str]:
 
 
 def _entry(head: str, child: Any, indent: int) -> Iterator[str]:
-    if isinstance(child, Mapping | list | tuple) and child:
+    if _has_children(child):
         yield head
         yield from _block(child, indent + 2)
     else:
@@ -65,7 +72,7 @@ def _entry(head: str, child: Any, indent: int) -> Iterator[str]:
 
 
 def _item(blank: str, item: Any, indent: int) -> Iterator[str]:
-    if isinstance(item, Mapping | list | tuple) and item:
+    if _has_children(item):
         first, *rest = _block(item, indent + 2)
         yield f"{blank}- {first[indent + 2 :]}"
         yield from rest
@@ -73,16 +80,25 @@ def _item(blank: str, item: Any, indent: int) -> Iterator[str]:
         yield from _leaf(f"{blank}-", item, indent + 2)
 
 
+def _has_children(value: Any) -> bool:
+    return (
+        bool(value) and isinstance(value, Mapping | list | tuple) and value.__class__ is not Noted
+    )
+
+
 def _leaf(head: str, value: Any, indent: int) -> Iterator[str]:
+    comment = ""
+    if isinstance(value, Noted):
+        value, comment = value.value, f"  # {value.note}"
     if isinstance(value, str) and "\n" in value and _fits_literal(value):
         lines = value.split("\n")
-        yield f"{head} |{_hints(value)}"
+        yield f"{head} |{_hints(value)}{comment}"
         ended = lines[-1] == ""
         yield from (
             f"{' ' * indent}{line}" if line else "" for line in lines[: -1 if ended else None]
         )
     else:
-        yield f"{head} {_inline(value)}"
+        yield f"{head} {_inline(value)}{comment}"
 
 
 def _inline(value: Any) -> str:

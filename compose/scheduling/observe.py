@@ -22,7 +22,7 @@ def observe(engine: Engine, project: Project, *, names: Iterable[str] | None = N
         networks=_networks(engine, project),
         volumes=_volumes(engine, project),
         images=_images(engine, project, wanted),
-        file_digests=_digests(project, wanted),
+        file_digests=file_digests(project, wanted),
         missing_paths=_missing_paths(project, wanted),
     )
 
@@ -61,7 +61,7 @@ def _images(engine: Engine, project: Project, names: tuple[str, ...]) -> Mapping
     return {reference: record for reference, record in found if record is not None}
 
 
-def _digests(project: Project, names: tuple[str, ...]) -> Mapping[str, str]:
+def file_digests(project: Project, names: tuple[str, ...]) -> Mapping[str, str]:
     """Of the files behind secrets and configs; a file that is not there has none."""
     paths = _files(project, names)
     return {path: digest for path in paths if path and (digest := _digest(path))}
