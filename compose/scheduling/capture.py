@@ -16,6 +16,7 @@ class Captured(NamedTuple):
     exit_code: int
     stdout: bytes
     stderr: bytes
+    container: str = ""
 
 
 async def captured(

@@ -42,7 +42,7 @@ FORWARDED_AS = {2: "SIGINT", 15: "SIGTERM"}
 
 
 async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Captured:
-    """Returns when it has ended, at once when detached (with its name as output)."""
+    """Returns when it has ended, at once when detached."""
     service = session.project.services.get(options.service)
     if service is None:
         raise NotFound(f"no such service: {options.service}", code="E202")
@@ -55,7 +55,8 @@ async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Cap
     record = await _make(work, options)
     if session.dry:
         return Captured(0, b"", b"")
-    return await _Running(inner, work, record, options, stdio).run()
+    done = await _Running(inner, work, record, options, stdio).run()
+    return done._replace(container=record.name)
 
 
 async def _bring_up_dependencies(session: Session, service: Service, options: RunOptions) -> None:
@@ -218,7 +219,7 @@ class _Running:
             started = await self._engine.start_container(self._record.id)
             self._work.states.put(self._record.id, started.state)
             await self._run_hooks()
-            return Captured(0, self._record.name.encode(), b"")
+            return Captured(0, b"", b"")
         try:
             async with tasks.group() as self._group:
                 self._group.start_soon(self._work.states.watch)
