@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from runtime import tasks
 from runtime.engine import Engine
+from runtime.errors import NotFound
 from runtime.values import Event, RunState
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class States:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: dict[str, RunState] = {}
+        self._removed: set[str] = set()
         self._changed = tasks.event()
         self._watching = tasks.event()
         self._listeners: list[Listener] = []
@@ -36,6 +38,8 @@ class States:
 
     def get(self, container_id: str) -> RunState:
         """The newest state. Raises NotFound."""
+        if container_id in self._removed:
+            raise NotFound(f"no such container: {container_id}", code="E314")
         known = self._known.get(container_id)
         if known is None:
             known = self._known[container_id] = self._engine.container(container_id).state
@@ -84,7 +88,11 @@ class States:
 
     def _take(self, event: Event, state: RunState | None) -> None:
         if event.type == "container":
-            if state is not None:
+            if event.action == "destroy":
+                # told before its row is gone: to read it again would find it being removed
+                self._removed.add(event.id)
+                self._wake()
+            elif state is not None:
                 self.put(event.id, state)
             else:
                 self._known.pop(event.id, None)
