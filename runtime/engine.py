@@ -50,6 +50,8 @@ class StartedContainer(NamedTuple):
 
     state: RunState
     pty: int | None
+    warnings: tuple[str, ...] = ()
+    """What it was not given as it was asked for."""
 
 
 class LogFollower(Protocol):
@@ -379,7 +381,8 @@ class Engine:
             rows=rows,
         )
         message, descriptors = await self._ask(request, stdio or ())
-        return StartedContainer(message.state, descriptors[0] if descriptors else None)
+        pty = descriptors[0] if descriptors else None
+        return StartedContainer(message.state, pty, message.warnings)
 
     async def stop_container(self, container_id: str, *, grace: float | None = None) -> RunState:
         """Returns when it has ended. `grace` None: its own; -1: for ever."""

@@ -87,6 +87,8 @@ class StartContainer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStarted:
     state: RunState
+    warnings: tuple[str, ...] = ()
+    """What was left out or made smaller, and why; one sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +301,7 @@ class LaunchFailed:
     step: str = ""
     message: str = ""
     answered: str = ""
+    hint: str = ""
     exit_code: int = 125
     oom_killed: bool = False
 
@@ -357,6 +360,7 @@ class ExecFailed:
     exec_id: str
     message: str = ""
     answered: str = ""
+    hint: str = ""
     exit_code: int = 126
 
 
@@ -442,6 +446,7 @@ class StepFailed:
     step: str
     message: str
     answered: str = ""
+    hint: str = ""
     exit_code: int = 125
 
 

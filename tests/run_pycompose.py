@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compose.__main__ import main
+from compose.__main__ import start
 
-main()
+start()

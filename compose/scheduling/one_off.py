@@ -34,6 +34,7 @@ from compose.scheduling.session import Session
 from compose.scheduling.work import Work
 from compose.tree import Node, Origin, Refused
 from runtime import tasks
+from runtime.engine import StartedContainer
 from runtime.errors import RuntimeFault
 from runtime.values import ContainerRecord
 
@@ -216,8 +217,7 @@ class _Running:
 
     async def run(self) -> Captured:
         if self._options.detach:
-            started = await self._engine.start_container(self._record.id)
-            self._work.states.put(self._record.id, started.state)
+            self._began(await self._engine.start_container(self._record.id))
             await self._run_hooks()
             return Captured(0, b"", b"")
         try:
@@ -250,7 +250,7 @@ class _Running:
     async def _in_terminal(self, stdio: Stdio) -> Captured:
         size = streams.size_of(stdio.stdout) or (80, 24)
         started = await self._engine.start_container(self._record.id, size=size)
-        self._work.states.put(self._record.id, started.state)
+        self._began(started)
         await self._run_hooks()
         if started.pty is None:
             return Captured(await self._end(), b"", b"")
@@ -273,9 +273,12 @@ class _Running:
         return Captured(code, output["stdout"], output["stderr"])
 
     async def _start(self, stdio: tuple[int, int, int] | None = None) -> None:
-        started = await self._engine.start_container(self._record.id, stdio=stdio)
-        self._work.states.put(self._record.id, started.state)
+        self._began(await self._engine.start_container(self._record.id, stdio=stdio))
         await self._run_hooks()
+
+    def _began(self, started: StartedContainer) -> None:
+        self._work.states.put(self._record.id, started.state)
+        self._work.tell_warnings(self._record.name, started.warnings)
 
     async def _run_hooks(self) -> None:
         service = self._work.project.services[self._options.service]

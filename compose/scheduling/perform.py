@@ -174,12 +174,15 @@ async def start_container(work: Work, action: actions.StartContainer) -> None:
         work.tell(name, "Error", "Error", str(error).partition("\n")[0])
         raise
     work.states.put(id, started.state)
+    work.tell_warnings(action.name, started.warnings)
     work.tell(name, "Started", "Done")
 
 
 def _with_facts(work: Work, id: str, error: StartFailed) -> ActionFailed:
     plain = reports.as_failed(error)
-    facts = [*plain.details, *reports.describe_container(work.engine, id)]
+    known = reports.describe_container(work.engine, id)
+    # the state says in one line what the error says already
+    facts = [*plain.details, *(line for line in known if plain.message not in line)]
     return ActionFailed(
         plain.message,
         code=plain.code,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from compose.errors import NotFound
 from compose.model.project import Project
 from compose.planning.observed import Observed
-from compose.scheduling.events import OnEvent, ResourceEvent
+from compose.scheduling.events import Message, OnEvent, ResourceEvent
 from compose.scheduling.states import States
 from runtime.engine import Engine
 from runtime.values import ContainerRecord
@@ -59,6 +59,11 @@ class Work:
 
     def tell(self, id: str, text: str, status: str = "Working", details: str = "") -> None:
         self.on_event(ResourceEvent(id=id, text=text, status=status, details=details))  # type: ignore[arg-type]
+
+    def tell_warnings(self, name: str, warnings: Iterable[str]) -> None:
+        """What a container was not given as its file asks for."""
+        for warning in warnings:
+            self.on_event(Message(level="warning", text=f"{name}: {warning}"))
 
     @contextmanager
     def told(self, id: str, working: str, done: str) -> Iterator[None]:

@@ -125,6 +125,7 @@ def describe_failure(step: Step, error: BaseException) -> StepFailed:
             step=str(step),
             message=error.message,
             answered=error.answered,
+            hint=error.hint,
             exit_code=error.exit_code if isinstance(error, ProgramFault) else NEVER_RAN,
         )
     if isinstance(error, OSError):

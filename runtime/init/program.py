@@ -103,17 +103,40 @@ def _check_executable(path: str, name: str) -> None:
     try:
         status = os.stat(path)
     except OSError as error:
-        raise _cannot_execute(name, error) from error
+        raise _cannot_execute(path, name, error) from error
     if stat.S_ISDIR(status.st_mode):
         raise ProgramFault(f'exec: "{name}": is a directory', exit_code=NOT_EXECUTABLE)
     if not os.access(path, os.X_OK):
-        raise ProgramFault(f'exec: "{name}": permission denied', exit_code=NOT_EXECUTABLE)
+        raise _forbidden(path, name)
 
 
-def _cannot_execute(name: str, error: OSError) -> ProgramFault:
-    code = NOT_EXECUTABLE if error.errno in (errno.EACCES, errno.ELOOP) else NOT_FOUND
+def _cannot_execute(path: str, name: str, error: OSError) -> ProgramFault:
+    if error.errno == errno.EACCES:
+        return _forbidden(path, name)
+    code = NOT_EXECUTABLE if error.errno == errno.ELOOP else NOT_FOUND
     words = os.strerror(error.errno or 0).lower()
     return ProgramFault(f'exec: "{name}": {words}', answered=describe_errno(error), exit_code=code)
+
+
+def _forbidden(path: str, name: str) -> ProgramFault:
+    """With the reason that a mode of the image gives: of the file, or of a folder on its way."""
+    closed = _closed_folder(path)
+    return ProgramFault(
+        f'exec: "{name}": permission denied',
+        answered=f"uid {os.getuid()} may not "
+        + (f"enter {closed}" if closed else f"execute {path}"),
+        hint=f"`chmod {f'755 {closed}' if closed else f'+x {path}'}` in the image",
+        exit_code=NOT_EXECUTABLE,
+    )
+
+
+def _closed_folder(path: str) -> str:
+    """The first folder on the way that this user may not enter."""
+    for end in (index for index, character in enumerate(path) if character == "/"):
+        folder = path[:end] or "/"
+        if not os.access(folder, os.X_OK):
+            return folder
+    return ""
 
 
 def execute(path: str, arguments: list[str], environment: dict[str, str]) -> None:

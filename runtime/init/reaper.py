@@ -103,11 +103,16 @@ def stay_behind(arguments: list[str], *, tty: bool) -> None:
     program(os.uname().machine, 1)  # raises now or never
     # before the fork: a signal for the child must not kill or miss either of the two
     processes.block_signals()
+    executed, closed_by_exec = os.pipe2(os.O_CLOEXEC)
     with faults.point("fork reaper"):
         child = os.fork()  # noqa: TID251
     if child:
         _become_reaper(child, arguments)
     _lead_a_group(tty)
+    # L65: a program that runs earlier would find the keeper's interpreter in /proc/1/exe
+    os.close(closed_by_exec)
+    os.read(executed, 1)
+    os.close(executed)
     processes.set_signal_mask(processes.NO_SIGNAL)
 
 

@@ -126,6 +126,7 @@ async def _launch(
             code={126: "E336", 127: "E337"}.get(message.exit_code, "E335"),
             tried=f"execute {' '.join(map(str, request.process.get('args', ())))}",
             answered=message.answered,
+            hint=message.hint,
             exit_code=message.exit_code,
         )
     raise RuntimeFault(f"the keeper answered {type(message).__name__}", code="E332")

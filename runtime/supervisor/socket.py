@@ -171,7 +171,8 @@ async def _start(request: StartContainer, call: Call) -> None:
     await starts.start(call.project, container, wish)
     terminal = container.descriptors.get(FOREGROUND) if request.handed_stdio else None
     descriptors = [] if terminal is None else [terminal]
-    await call.reply(ContainerStarted(state=container.state), descriptors)
+    started = ContainerStarted(state=container.state, warnings=container.warnings)
+    await call.reply(started, descriptors)
 
 
 async def _stop(request: StopContainer, call: Call) -> None:

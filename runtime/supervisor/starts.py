@@ -105,6 +105,7 @@ async def _launch(
     project: Project, container: Supervised, prepared: PreparedLaunch, wish: StartWish
 ) -> None:
     container.descriptors.update(prepared.held)
+    container.warnings = prepared.warnings
     for warning in prepared.warnings:
         report(f"{container.record.name}: {warning}")
     handed = wish.handed if prepared.request.stdio == "handed" else ()
@@ -173,7 +174,7 @@ def _failure(message: Any) -> RuntimeFault:
             code=_code(message.exit_code),
             tried=message.step,
             answered=message.answered,
-            hint=hint if message.oom_killed else "",
+            hint=hint if message.oom_killed else message.hint,
             exit_code=message.exit_code,
         )
     if isinstance(message, Failure):

@@ -39,6 +39,8 @@ class Supervised:
         self.thawed = anyio.Event()
         """Set while it is not paused."""
         self.thawed.set()
+        self.warnings: tuple[str, ...] = ()
+        """What this run was not given as it was asked for."""
         self.is_handed = False
         """Its output went to the caller's descriptors: there is no log of this run."""
 

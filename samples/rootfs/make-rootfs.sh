@@ -6,6 +6,7 @@ busybox=$(command -v busybox) || { echo "install busybox-static first" >&2; exit
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/root"
+chmod 755 "$root" # mktemp made it for its owner alone: no other user could run anything in it
 chmod 1777 "$root/tmp"
 cp "$busybox" "$root/bin/busybox"
 for applet in $("$busybox" --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
