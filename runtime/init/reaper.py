@@ -2,9 +2,10 @@
 
 Nothing may be installed, and an interpreter that stays behind would cost memory and keep a copy of
 the keeper's within the container's reach. So PID 1 becomes a static program of some hundred bytes,
-written here as machine code, executed from a sealed file in memory: it has two system calls in a
-loop and one at the end. Source: L62; the calling conventions in syscall(2); elf(5).
+written here as machine code, executed from a sealed file in memory: one system call at its start,
+two in a loop and one at the end. Source: L62; the calling conventions in syscall(2); elf(5).
 
+    start:  close(0)                           the child waits for this before it executes
     wait:   signal = rt_sigtimedwait(every signal)        all are blocked, so none is lost
             if signal is not SIGCHLD: kill(child, signal); go to wait
     reap:   pid = wait4(-1, WNOHANG); if none: go to wait
@@ -30,6 +31,7 @@ _CHILD = (0x7FFFFFFF).to_bytes(4, "little")
 
 _CODE = {
     "x86_64": (
+        "31ff6a03580f05"  # close(0)
         "6aff"  # push -1                   the set: every signal
         "4889e731f631d26a08415a"  # wait:   rdi, rsi, rdx, r10 = set, none, none, 8
         "b8800000000f05"  # rt_sigtimedwait
@@ -47,6 +49,7 @@ _CODE = {
         "b8e70000000f05"  # leave: exit_group
     ),
     "aarch64": (
+        "000080d2280780d2010000d4"  # close(0)
         "14008092f40f1ff8"  # push -1
         "e0030091010080d2020080d2030180d2281180d2010000d4"  # wait: rt_sigtimedwait
         "1f0000712dffff54"  # cmp; b.le wait
@@ -103,27 +106,37 @@ def stay_behind(arguments: list[str], *, tty: bool) -> None:
     program(os.uname().machine, 1)  # raises now or never
     # before the fork: a signal for the child must not kill or miss either of the two
     processes.block_signals()
-    executed, closed_by_exec = os.pipe2(os.O_CLOEXEC)
+    waiting, held = os.pipe2(os.O_CLOEXEC)
     with faults.point("fork reaper"):
         child = os.fork()  # noqa: TID251
     if child:
-        _become_reaper(child, arguments)
+        _become_reaper(child, held, arguments)
+    os.close(held)
+    _wait_for_the_reaper(waiting)
     _lead_a_group(tty)
-    # L65: a program that runs earlier would find the keeper's interpreter in /proc/1/exe
-    os.close(closed_by_exec)
-    os.read(executed, 1)
-    os.close(executed)
     processes.set_signal_mask(processes.NO_SIGNAL)
 
 
-def _become_reaper(child: int, arguments: list[str]) -> None:
+def _wait_for_the_reaper(waiting: int) -> None:
+    """L65: a program that runs earlier finds the keeper's interpreter in /proc/1/exe.
+
+    Returns when PID 1 runs the code above. The end of a close-on-exec descriptor tells too early:
+    execve(2) closes it while the new image has no arguments yet, and /proc/1 shows half of each.
+    """
+    os.read(waiting, 1)
+    os.close(waiting)
+
+
+def _become_reaper(child: int, held: int, arguments: list[str]) -> None:
+    os.dup2(held, 0, inheritable=True)
     # its streams would keep the log open after the child has closed it
-    for number in (0, 1, 2):
+    for number in (1, 2):
         os.close(number)
     descriptor = _open_memory()
     os.write(descriptor, program(os.uname().machine, child))
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _EVERY_SEAL)
-    os.execve(descriptor, [TITLE, "--", *arguments], {})
+    with faults.point("execute reaper"):
+        os.execve(descriptor, [TITLE, "--", *arguments], {})
 
 
 def _open_memory() -> int:

@@ -87,6 +87,8 @@ def _act(moment: str) -> None:
         return
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+        # the first process of a pid namespace cannot kill itself
+        os._exit(128 + signal.SIGKILL)
     elif action == "sleep":
         signal.pause()
     elif action == "enospc":

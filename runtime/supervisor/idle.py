@@ -21,11 +21,17 @@ async def wait_for_idle(project: Project) -> None:
     """Returns when the keeper has granted the end."""
     while True:
         await _settle_down(project)
+        # Whoever comes from here on stays in the queue, where the keeper sees him. Accepted, he
+        # would be invisible to it, and lost with us.
+        project.may_accept = anyio.Event()
         try:
             await project.keeper.request(EndIfIdle(), Done)
         except RuntimeFault:
-            # somebody queues: he is served, and then it is asked again
-            await project.wait_for_change()
+            # Somebody queues: he is served, and then it is asked again. A process that the keeper
+            # has yet to reap is no change here, hence the limit.
+            project.may_accept.set()
+            with anyio.move_on_after(BETWEEN_COMMANDS):
+                await project.wait_for_change()
         else:
             return
 
@@ -43,7 +49,7 @@ async def _settle_down(project: Project) -> None:
 
 def is_idle(project: Project) -> bool:
     return not (
-        project.clients
+        project.connections
         or project.requests
         or project.leases
         or len(project.executions)

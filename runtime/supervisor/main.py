@@ -10,12 +10,14 @@ import gc
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 
 from runtime import start_keeper
+from runtime.errors import Unreachable
 from runtime.linux import faults, rlimits
 from runtime.messages import ExecExited, Exited
 from runtime.paths import Paths
@@ -58,10 +60,11 @@ def _local_machine(paths: Paths, project_id: str) -> Machine:
 
 
 async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) -> None:
-    keeper_pidfd = os.pidfd_open(os.getppid())
+    channel = socket.socket(fileno=CHANNEL)
+    keeper_end = _open_end_of_keeper(channel)
     lock = await _wait_for_predecessor(paths.project(project_id).states)
     listener = socket.socket(fileno=LISTENER)
-    wire = Wire(socket.socket(fileno=CHANNEL))
+    wire = Wire(channel)
     logs = LogWriter()
     project: Project
 
@@ -78,9 +81,13 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
         )
         tasks.start_soon(project.keeper.run)
         tasks.start_soon(logs.run)
-        await takeover.take_over(project)
+        try:
+            await takeover.take_over(project)
+        except Unreachable:
+            await _end_with_keeper(project, keeper_end, listener, lock, paths, project_id)
+            return
         tasks.start_soon(clients.serve, project, listener)
-        tasks.start_soon(_end_with_keeper, project, keeper_pidfd, listener, lock, paths, project_id)
+        tasks.start_soon(_end_with_keeper, project, keeper_end, listener, lock, paths, project_id)
         tasks.start_soon(_end_by_signal, project)
         project.start_task(project.machine.settle, (os.getppid(), os.getpid()))
         project.start_task(project.machine.maintain)
@@ -96,6 +103,21 @@ def _hear(project: Project, message: object) -> None:
             project.executions.ended(message)
         case _:
             report(f"the keeper said {type(message).__name__}")
+
+
+def _open_end_of_keeper(channel: socket.socket) -> int:
+    """Readable when the keeper has ended. Who that is says the channel: a keeper that died before
+    we came this far has left us to somebody else, who will not end."""
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    keeper = int.from_bytes(credentials[:4], sys.byteorder)
+    if keeper == os.getppid():
+        pidfd = os.pidfd_open(keeper)
+        if keeper == os.getppid():
+            return pidfd
+        os.close(pidfd)
+    ended, write_end = os.pipe2(os.O_CLOEXEC)
+    os.close(write_end)
+    return ended
 
 
 async def _wait_for_predecessor(folder: Path) -> int:
@@ -114,7 +136,7 @@ async def _wait_for_predecessor(folder: Path) -> int:
 
 async def _end_with_keeper(
     project: Project,
-    pidfd: int,
+    keeper_end: int,
     listener: socket.socket,
     lock: int,
     paths: Paths,
@@ -122,7 +144,7 @@ async def _end_with_keeper(
 ) -> None:
     """R11. The last deed is to start the next keeper, if there is something for it to do."""
     # forever: until the keeper ends
-    await anyio.wait_readable(pidfd)
+    await anyio.wait_readable(keeper_end)
     anyio.notify_closing(listener)
     listener.close()
     wanted = await takeover.after_lost_keeper(project)

@@ -44,8 +44,12 @@ class Project:
         self.bulletin = Bulletin(machine)
         self.executions = ExecExits()
         self.containers: dict[str, Supervised] = {}
-        self.clients = 0
+        self.connections = 0
+        """Accepted and not closed; one that has not said Hello yet counts too."""
         self.had_clients = False
+        self.may_accept = anyio.Event()
+        """Set but while the keeper is asked whether both may end: see idle.py."""
+        self.may_accept.set()
         self.requests = 0
         """Requests being answered; one whose client is gone counts too."""
         self.leases: dict[str, int] = {}

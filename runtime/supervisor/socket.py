@@ -77,6 +77,10 @@ async def serve(project: Project, listener: socket.socket) -> None:
         try:
             # forever: until the project is down
             await anyio.wait_readable(listener)
+            if not project.may_accept.is_set():
+                # until the keeper refuses our end; if it grants it, this task is cancelled
+                await project.may_accept.wait()
+                continue
             connection, _address = listener.accept()
         except BlockingIOError:
             continue
@@ -88,20 +92,20 @@ async def serve(project: Project, listener: socket.socket) -> None:
             # R16: clients wait in the queue until descriptors are free again
             await anyio.sleep(PAUSE_WHEN_FULL)
             continue
+        # before anything else may run: idle.py must know of it
+        project.connections += 1
         project.start_task(_converse, project, Wire(connection))
 
 
 async def _converse(project: Project, wire: Wire) -> None:
     calls: set[Call] = set()
-    is_client = False
     try:
         with anyio.fail_after(HELLO_SECONDS):
             hello, request_id, descriptors = await wire.receive()
         close_all(descriptors)
         if not isinstance(hello, Hello):
             return
-        is_client = project.had_clients = True
-        project.clients += 1
+        project.had_clients = True
         await wire.send(Welcome(supervisor_pid=os.getpid(), keeper_pid=os.getppid()), request_id)
         while True:
             # forever: until the client closes
@@ -116,7 +120,7 @@ async def _converse(project: Project, wire: Wire) -> None:
         for call in calls:
             call.gone.set()
         wire.close()
-        project.clients -= is_client
+        project.connections -= 1
         project.note_change()
 
 

@@ -187,7 +187,8 @@ async def after_lost_keeper(project: Project) -> bool:
     project.is_ending = True
     project.executions.lost()
     async with anyio.create_task_group() as tasks:
-        for container in tuple(project.containers.values()):
+        for record in project.machine.containers():
+            container = project.find(record.id)
             if container.is_running:
                 tasks.start_soon(_lose, project, container)
     return any(one.state.status == "restarting" for one in project.containers.values())

@@ -18,7 +18,7 @@ from runtime.state import run_states
 from tests.fakes.machine import FolderMachine
 
 PROGRAM = str(Path(__file__).with_name("keeper_program.py"))
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds until a test that waits gives up."""
 
 
@@ -119,9 +119,9 @@ class FakeProject:
     def kill_keeper(self):
         kill(self.keeper.pid)
 
-    def wait_for_end(self):
-        """Until both processes have ended by themselves."""
-        record = self.keeper
+    def wait_for_end(self, record=None):
+        """Until both processes have ended by themselves. `record` is `keeper` from before the end began."""
+        record = record or self.keeper
         for pid in (record.pid, record.supervisor_pid):
             wait_for_death(pid)
 

@@ -34,7 +34,7 @@ from runtime.schemas import read_schema
 from runtime.values import ContainerOptions, ExecOptions, ImageConfig
 
 CONTAINER_ID = "c0ffee" * 10 + "abcd"
-PATIENCE = 20
+PATIENCE = 60
 """Seconds until a container that does not end is killed."""
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from runtime.errors import RuntimeFault
 from runtime.init import reaper
+from runtime.linux import faults
 from tests.runtime.init.driver import Box
 
 
@@ -39,7 +40,7 @@ def test_the_listing_is_what_an_assembler_makes_of_it(tmp_path: Path):
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except FileNotFoundError:
         return
-    assert listing.count("syscall") == 4
+    assert listing.count("syscall") == 5
     assert "(bad)" not in listing
 
 
@@ -50,6 +51,14 @@ def test_it_is_pid_1_and_the_program_is_its_child(box: Box):
         ended.output
         == "2 1\n/sbin/docker-init -- sh -c echo $$ $PPID; tr '\\0' ' ' </proc/1/cmdline "
     )
+
+
+@pytest.mark.kernel
+def test_the_program_waits_until_it_stands(box: Box, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(faults, "_plan", "init/execute reaper/before:kill")
+    for _ in range(10):
+        ended = box.run("echo ran", init=True)
+        assert (ended.output, ended.exit_code) == ("", 137)
 
 
 @pytest.mark.kernel

@@ -232,9 +232,10 @@ def test_a_leased_project_is_removed_with_its_owner_whoever_dies_before(project)
     wait_for_death(old.supervisor_pid)
     project.wait_for_supervisor()
     assert project.state("web").status in ("running", "restarting")
+    keeper = project.keeper
     os.kill(owner, signal.SIGKILL)
     os.waitpid(owner, 0)
-    project.wait_for_end()
+    project.wait_for_end(keeper)
     assert project.calls[-1] == "remove project True"
     assert "remove web" in project.calls
     assert not project.paths.run.exists()

@@ -209,13 +209,14 @@ def test_a_running_container_is_removed_by_force_alone(project):
     project.shell("web", "sleep 60")
     project.start("web")
     with project.open() as asking:
+        keeper = project.keeper
         with pytest.raises(InUse):
             asking.ask(RemoveContainer(container_id="web"))
         asking.ask(RemoveContainer(container_id="web", force=True))
         with pytest.raises(NotFound):
             asking.ask(RemoveContainer(container_id="web"))
     assert project.events[-1] == "web destroy"
-    project.wait_for_end()
+    project.wait_for_end(keeper)
     assert not project.paths.run.exists()
 
 

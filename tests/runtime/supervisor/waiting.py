@@ -7,7 +7,7 @@ from runtime import codec
 from runtime.linux.inotify import Watch
 from runtime.messages import ProcessRecord
 
-PATIENCE = 10
+PATIENCE = 60
 
 
 def wait_for_record(project, name):
