@@ -13,7 +13,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from runtime.images import digests
 from runtime.images.layers import no_space
 from runtime.images.streams import OUTPUT, Measured
 from runtime.linux import faults, files
+
+_LOCK_PAUSE = 0.1
 
 
 class Partial:
@@ -131,16 +133,26 @@ class Blobs:
                 partial.append(chunk)
             return self.finish(partial), partial.size
 
+    def partial_size(self, digest: str) -> int:
+        """How much of a blob an earlier attempt left."""
+        try:
+            return (self._ingest / digests.hex_of(digests.check_digest(digest))).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     @contextmanager
-    def writing(self, digest: str = "") -> Iterator[Partial | None]:
+    def writing(
+        self, digest: str = "", *, pause: Callable[[float], None] | None = None
+    ) -> Iterator[Partial | None]:
         """The partial file of a blob, locked; None when the blob is there by the time of the lock.
 
         Without a digest the file is nameless until `finish`, and goes when the block ends early.
+        `pause` is how to wait for who has the lock, for callers that can be interrupted.
         """
         files.ensure_directory(self._ingest)
         name = digests.hex_of(digests.check_digest(digest)) if digest else f"new.{os.getpid()}"
         path = self._ingest / name if digest else _free_name(self._ingest, name)
-        descriptor = _open_locked(path)
+        descriptor = _open_locked(path, pause)
         try:
             if digest and self.has(digest):
                 path.unlink(missing_ok=True)
@@ -202,19 +214,33 @@ def _free_name(folder: Path, stem: str) -> Path:
     return path
 
 
-def _open_locked(path: Path) -> int:
+def _open_locked(path: Path, pause: Callable[[float], None] | None = None) -> int:
     """Open and lock; again when another process finished or removed it while we waited."""
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with faults.point("open partial blob"):
             descriptor = os.open(path, flags, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            _lock(descriptor, pause)
+        except BaseException:
+            os.close(descriptor)
+            raise
         try:
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         except FileNotFoundError:
             pass
         os.close(descriptor)
+
+
+def _lock(descriptor: int, pause: Callable[[float], None] | None) -> None:
+    while pause is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pause(_LOCK_PAUSE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _remove_unlocked(path: Path) -> int:

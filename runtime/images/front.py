@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from runtime.paths import Paths
 from runtime.values import ImageConfig, ImageRecord, Progress
 
 if TYPE_CHECKING:
+    from runtime.images.manifest import Platform
     from runtime.images.rows import ImageRow
     from runtime.images.store import Store
     from runtime.state.database import Database
@@ -92,6 +94,16 @@ class Images:
             raise _unknown(reference)
         return self.store.layer_paths(image)
 
+    def last_pulled(self, reference: str) -> float:
+        """When the name was last asked for in its registry; when it came, for one made here."""
+        from runtime.images.reference import parse_reference
+        from runtime.images.rows import tag_of
+
+        image = self._find_row(reference)
+        if image is None:
+            return 0.0
+        return image.tags.get(tag_of(parse_reference(reference))) or image.added_at
+
     def list(self) -> tuple[ImageRecord, ...]:
         """Every image of the store, newest first, one record for each of its names."""
         if not self._has_store():
@@ -134,11 +146,45 @@ async def ensure(
     platform: str = "",
     on_progress: OnProgress | None = None,
 ) -> ImageRecord:
-    """Have an image here, by pull policy. Raises NotFound when it is nowhere."""
-    images = Images(paths)
-    if (found := images.find(reference)) is not None:
+    """Have an image here, by pull policy. Raises NotFound when it is nowhere, RuntimeFault."""
+    if (found := _found(paths, reference, policy, platform)) is not None:
         return found
-    raise _unknown(reference)
+    if policy == "never":
+        raise _unknown(reference)
+    from runtime.images.remote import pull
+
+    return await pull(paths, reference, platform=platform, on_progress=on_progress)
+
+
+def _found(paths: Paths, reference: str, policy: str, platform: str) -> ImageRecord | None:
+    """The image that is here, unless the policy is not content with it."""
+    images = Images(paths)
+    record = images.find(reference)
+    if record is None or is_built_in(reference) or policy == "never":
+        return record
+    from runtime.images import policies
+
+    last = images.last_pulled(reference)
+    is_due = policies.is_due(policy, last=last, now=time.time())
+    return None if is_due or not _fits(record, platform) else record
+
+
+def _fits(record: ImageRecord, platform: str) -> bool:
+    """Whether the image is for the platform that was asked for."""
+    if not platform:
+        return True
+    from runtime.images import manifest
+
+    return manifest.runs_on(manifest.platform_of(record.config), machine_platform(platform))
+
+
+def machine_platform(platform: str = "") -> Platform:
+    """The platform that a text means on this machine. Raises BadImage."""
+    from runtime.images import manifest
+
+    return manifest.parse_platform(
+        platform, manifest.Platform("linux", *host.machine_architecture())
+    )
 
 
 def remove(paths: Paths, reference: str, *, force: bool = False) -> tuple[str, ...]:

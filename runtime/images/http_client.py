@@ -10,17 +10,20 @@ from __future__ import annotations
 import base64
 import os
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import h11
 
 from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:  # a registry on this machine is mostly asked without TLS
+    import ssl
 
 CONNECT_SECONDS = 15.0
 IDLE_SECONDS = 60.0
@@ -78,6 +81,8 @@ class Tls(NamedTuple):
 SYSTEM_TLS = Tls()
 """The authorities that the machine trusts."""
 
+_Key: TypeAlias = tuple[Origin, Tls]
+
 
 class Cancellation:
     """Ends what several threads wait for: their sockets are shut."""
@@ -86,13 +91,26 @@ class Cancellation:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._parts: list[Cancellation] = []
+
+    def part(self) -> Cancellation:
+        """A piece of the work that can be given up by itself, and is with the whole."""
+        part = Cancellation()
+        with self._lock:
+            self._parts.append(part)
+        if self._event.is_set():
+            part.cancel()
+        return part
 
     def cancel(self) -> None:
         self._event.set()
         with self._lock:
+            for part in self._parts:
+                part.cancel()
             for connection in self._sockets:
                 try:
-                    connection.shutdown(socket.SHUT_RDWR)
+                    # Not TLS's own shutdown: its state belongs to the thread that reads
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
                 except OSError:
                     continue
 
@@ -158,7 +176,7 @@ class Response:
 
 
 class Client:
-    """Connections of one thread, kept per origin."""
+    """Connections, kept per origin. For any number of threads."""
 
     def __init__(
         self,
@@ -170,12 +188,15 @@ class Client:
         self._cancellation = cancellation
         self._environment = os.environ if environment is None else environment
         self._idle_seconds = idle_seconds
-        self._kept: dict[tuple[Origin, Tls], _Connection] = {}
+        self._lock = threading.Lock()
+        self._kept: dict[_Key, list[_Connection]] = {}
 
     def close(self) -> None:
-        for connection in self._kept.values():
-            connection.close()
-        self._kept.clear()
+        with self._lock:
+            kept, self._kept = self._kept, {}
+        for connections in kept.values():
+            for connection in connections:
+                connection.close()
 
     def request(
         self,
@@ -195,24 +216,30 @@ class Client:
         parts = urlsplit(url)
         origin = origin_of(parts)
         key = (origin, tls)
-        kept = self._kept.pop(key, None)
-        if kept is not None and kept.is_idle:
+        while (kept := self._take(key)) is not None:
             try:
-                return self._exchange(kept, key, method, parts, headers, body, length)
+                return self._exchange(kept, origin, method, parts, headers, body, length)
             except Unreachable:
                 # The server had closed it meanwhile. A streamed body is gone by now
                 if not isinstance(body, bytes):
                     raise
                 self._cancellation.check()
-        elif kept is not None:  # somebody did not read its last answer to the end
-            kept.close()
         connection = self._connect(origin, tls)
-        return self._exchange(connection, key, method, parts, headers, body, length)
+        return self._exchange(connection, origin, method, parts, headers, body, length)
+
+    def _take(self, key: _Key) -> _Connection | None:
+        with self._lock:
+            waiting = self._kept.get(key)
+            return waiting.pop() if waiting else None
+
+    def _keep(self, key: _Key, connection: _Connection) -> None:
+        with self._lock:
+            self._kept.setdefault(key, []).append(connection)
 
     def _exchange(
         self,
         connection: _Connection,
-        key: tuple[Origin, Tls],
+        origin: Origin,
         method: str,
         url: SplitResult,
         headers: Mapping[str, str] | None,
@@ -220,7 +247,7 @@ class Client:
         length: int | None,
     ) -> Response:
         fields = {
-            "Host": str(key[0]),
+            "Host": str(origin),
             "User-Agent": _AGENT,
             "Accept-Encoding": "identity",
             **(headers or {}),
@@ -229,21 +256,14 @@ class Client:
             length = len(body)
         if length or method in ("POST", "PUT", "PATCH"):
             fields["Content-Length"] = str(length or 0)
-        response = connection.exchange(method, url, fields, body)
-        self._kept[key] = connection
-        return response
+        return connection.exchange(method, url, fields, body)
 
     def _connect(self, origin: Origin, tls: Tls) -> _Connection:
         proxy = find_proxy(self._environment, origin)
         host, port = (proxy.hostname or "", proxy.port or 3128) if proxy else origin[1:]
-        started = time.monotonic()
-        try:
-            plain = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
-        except OSError as error:
-            self._cancellation.check()
-            raise _unreachable(f"{host}:{port}", error, started) from error
-        self._cancellation.add(plain)
+        plain = self._open_socket(host, port)
         connection = _Connection(plain, self._cancellation, str(origin), self._idle_seconds)
+        connection.on_idle = lambda: self._keep((origin, tls), connection)
         try:
             if proxy and origin.scheme == "https":
                 connection.open_tunnel(origin, _proxy_headers(proxy))
@@ -257,18 +277,42 @@ class Client:
             raise
         return connection
 
+    def _open_socket(self, host: str, port: int) -> socket.socket:
+        """The first of the host's addresses that answers."""
+        started = time.monotonic()
+        failure = OSError("it has no address")
+        try:
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise _unreachable(f"{host}:{port}", error, started) from error
+        for family, kind, protocol, _, address in addresses:
+            plain = socket.socket(family, kind, protocol)
+            plain.settimeout(CONNECT_SECONDS)
+            try:
+                self._cancellation.add(plain)  # from here on it can be interrupted
+                plain.connect(address)
+                return plain
+            except BaseException as error:
+                self._cancellation.remove(plain)
+                plain.close()
+                self._cancellation.check()
+                if not isinstance(error, OSError):
+                    raise
+                failure = error
+        raise _unreachable(f"{host}:{port}", failure, started) from failure
+
 
 class _Connection:
     def __init__(
         self, plain: socket.socket, cancellation: Cancellation, peer: str, idle: float
     ) -> None:
         self._socket: socket.socket = plain
-        self._plain = plain
         self._cancellation = cancellation
         self._peer = peer
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._keeps = False
         self.is_idle = True
+        self.on_idle: Callable[[], None] = lambda: None
         self.absolute = False
         self.proxy_headers: dict[str, str] = {}
         plain.settimeout(idle)
@@ -276,7 +320,7 @@ class _Connection:
 
     def close(self) -> None:
         self.is_idle = False
-        self._cancellation.remove(self._plain)
+        self._cancellation.remove(self._socket)
         self._socket.close()
 
     # --- opening
@@ -294,8 +338,16 @@ class _Connection:
             )
 
     def start_tls(self, host: str, tls: Tls) -> None:
+        import ssl
+
+        plain = self._socket
+        self._socket = make_context(tls).wrap_socket(
+            plain, server_hostname=host, do_handshake_on_connect=False
+        )
+        self._cancellation.remove(plain)
+        self._cancellation.add(self._socket)
         try:
-            self._socket = make_context(tls).wrap_socket(self._plain, server_hostname=host)
+            self._socket.do_handshake()
         except ssl.SSLCertVerificationError as error:
             raise BadCertificate(
                 f"the certificate of {self._peer} is not to be trusted",
@@ -422,6 +474,7 @@ class _Connection:
     def _end_exchange(self) -> None:
         if self._keeps:
             self.is_idle = True
+            self.on_idle()
         else:
             self.close()
 
@@ -437,8 +490,11 @@ class _Connection:
         )
 
 
+@lru_cache(maxsize=64)
 def make_context(tls: Tls) -> ssl.SSLContext:
     """Raises RuntimeFault for a certificate file that cannot be read."""
+    import ssl
+
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

@@ -105,7 +105,7 @@ class Config(NamedTuple):
 
     @property
     def platform(self) -> Platform:
-        return Platform(self.image.os, self.image.architecture, self.image.variant)
+        return platform_of(self.image)
 
 
 def parse_manifest(data: bytes, media_type: str = "") -> Index | Manifest:
@@ -193,6 +193,14 @@ def check_platform(config: Config, wanted: Platform, *, name: str) -> None:
             answered=f"it is made for {config.platform}",
             hint="choose another tag, or give that as `platform:`",
         )
+
+
+def runs_on(offered: Platform, wanted: Platform) -> bool:
+    return _rank(offered, wanted) is not None
+
+
+def platform_of(image: ImageConfig) -> Platform:
+    return Platform(image.os, image.architecture, image.variant)
 
 
 def _is_real(entry: Descriptor) -> bool:

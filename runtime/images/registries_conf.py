@@ -111,17 +111,22 @@ class Registries:
     def _endpoint(self, place: Place, rest: str, *, is_mirror: bool) -> Endpoint:
         location = place.location.partition("://")[2] or place.location
         host, _, path = f"{location.rstrip('/')}{rest}".partition("/")
-        insecure = place.insecure or self.is_insecure(host)
-        if place.location.startswith("http://"):
-            insecure = True
         if host in (DEFAULT_REGISTRY, "index.docker.io"):
             host = DOCKER_HUB_HOST
-        tls = self._tls(host)._replace(verify=not insecure)
-        return Endpoint(host, path, insecure, is_mirror, tls)
+        tls = self._tls(host)
+        insecure = (
+            place.insecure
+            or place.location.startswith("http://")
+            or self._is_insecure(host, knows_authority=bool(tls.authorities))
+        )
+        return Endpoint(host, path, insecure, is_mirror, tls._replace(verify=not insecure))
 
-    def is_insecure(self, host: str) -> bool:
+    def _is_insecure(self, host: str, *, knows_authority: bool) -> bool:
+        """This machine's own need no TLS; but who keeps an authority for one means it."""
         name = _without_port(host)
-        return host in self._insecure or name in self._insecure or is_loopback(name)
+        if host in self._insecure or name in self._insecure:
+            return True
+        return is_loopback(name) and not knows_authority
 
     def _tls(self, host: str) -> Tls:
         """Files of the host's folder: *.crt are authorities, *.cert and *.key are ours."""

@@ -1,7 +1,8 @@
 """One repository of one registry: manifests and blobs, there and back.
 
 Decides what is repeated (R30), where a redirect may lead and what goes with it (V50), and turns
-answers into errors. Blocking; one thread each. Source: the OCI distribution specification.
+answers into errors. Blocking, for any number of threads. Source: the OCI distribution
+specification.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import email.utils
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
@@ -94,12 +96,14 @@ class Repository:
     ) -> None:
         self.endpoint = endpoint
         self._client = client
-        self._cancellation = cancellation
+        self.cancellation = cancellation
         self._find_login = find_login
         self._environment = environment or {}
         self._scope = f"repository:{endpoint.path}:{actions}"
         self._tries = tries
         self._base: str | None = None
+        self._may_be_tls = False
+        self._lock = threading.Lock()
         self._authorizer: Authorizer | None = None
 
     def __str__(self) -> str:
@@ -136,6 +140,15 @@ class Repository:
         return f"manifests/{quote(name, safe=':')}"
 
     # --- blobs, down
+
+    def fetch_small_blob(self, digest: str, limit: int) -> bytes:
+        """One that is kept in memory, verified. Raises NotFound, BadDigest, RuntimeFault."""
+        _, data = self._small("GET", f"blobs/{digest}", limit)
+        measured = digests.new_hash(digest)
+        measured.update(data)
+        found = f"{digest.partition(':')[0]}:{measured.hexdigest()}"
+        digests.verify(f"a blob of {self}", expected=digest, found=found)
+        return data
 
     def fetch_blob(
         self, digest: str, size: int, partial: Partial, on_bytes: Callable[[int], None]
@@ -317,6 +330,10 @@ class Repository:
         secure = f"https://{self.endpoint.host}"
         if not self.endpoint.insecure:
             return secure
+        if is_loopback(urlsplit(secure).hostname or ""):
+            # Mostly without TLS, and nobody listens in between: the first answer tells
+            self._may_be_tls = True
+            return f"http://{self.endpoint.host}"
         try:
             self._client.request("GET", f"{secure}/v2/", tls=self.endpoint.tls).read(_MAX_ERROR)
         except Unreachable:
@@ -376,7 +393,7 @@ class Repository:
         """Raises the fault itself when the registry wants more patience than anybody has."""
         if after is not None and after > _LONGEST_OBEYED:
             raise fault
-        self._cancellation.pause(self._tries.pause(attempt) if after is None else after)
+        self.cancellation.pause(self._tries.pause(attempt) if after is None else after)
 
     def _send(
         self,
@@ -393,23 +410,46 @@ class Repository:
         logins = redirects = 0
         while True:
             is_home = origin_of(urlsplit(url)) == self._origin
-            response = self._client.request(
-                method,
-                url,
-                headers=self._headers(headers, scope, is_home=is_home),
-                body=body(),
-                length=length,
-                **({"tls": self.endpoint.tls} if is_home else {}),
-            )
-            if response.status in _REDIRECTS and response.status not in expected:
+            fields = self._headers(headers, scope, is_home=is_home)
+            try:
+                response = self._client.request(
+                    method,
+                    url,
+                    headers=fields,
+                    body=body(),
+                    length=length,
+                    **({"tls": self.endpoint.tls} if is_home else {}),
+                )
+            except Unreachable:
+                if not self._turns_to_tls(None):
+                    raise
+                url = self._url(path)
+                continue
+            if self._turns_to_tls(response):
+                response.close()
+                url = self._url(path)
+            elif response.status in _REDIRECTS and response.status not in expected:
                 redirects += 1
                 url = self._redirected(url, response, redirects)
             elif response.status == 401 and is_home and logins < 2:
                 logins += 1
-                if not self._log_in(response, scope):
+                if not self._log_in(response, scope, sent=fields.get("Authorization", "")):
                     raise self._denied(401, "")
             else:
                 return self._judged(response, method, expected)
+
+    def _turns_to_tls(self, response: Response | None) -> bool:
+        """Whether the first answer of a registry on this machine was that of a TLS server: a
+        complaint in plain text, or none."""
+        if not self._may_be_tls:
+            return False
+        self._may_be_tls = False
+        if response is not None:
+            kind = response.headers.get("content-type", "")
+            if response.status != 400 or "json" in kind:
+                return False
+        self._base = f"https://{self.endpoint.host}"
+        return True
 
     def _headers(
         self, headers: Mapping[str, str] | None, scope: str, *, is_home: bool
@@ -420,18 +460,21 @@ class Repository:
             fields["Authorization"] = header
         return fields
 
-    def _log_in(self, response: Response, scope: str) -> bool:
+    def _log_in(self, response: Response, scope: str, *, sent: str) -> bool:
         challenge = response.headers.get("www-authenticate", "")
         response.read(_MAX_ERROR)
-        if self._authorizer is None:
-            self._authorizer = Authorizer(
-                self._client,
-                self._origin,
-                tls=self.endpoint.tls,
-                find_login=self._find_login,
-                environment=self._environment,
-            )
-        return self._authorizer.answer(challenge, scope)
+        with self._lock:
+            if self._authorizer is None:
+                self._authorizer = Authorizer(
+                    self._client,
+                    self._origin,
+                    tls=self.endpoint.tls,
+                    find_login=self._find_login,
+                    environment=self._environment,
+                )
+            if self._authorizer.header(scope) not in ("", sent):
+                return True  # another thread was asked the same meanwhile
+            return self._authorizer.answer(challenge, scope)
 
     def _redirected(self, url: str, response: Response, count: int) -> str:
         location = response.headers.get("location", "")

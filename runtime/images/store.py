@@ -34,6 +34,9 @@ from runtime.state.database import Database
 OnBytes = Callable[[int], None]
 """Told how many compressed bytes of a layer were unpacked just now."""
 
+AwaitBlob = Callable[[manifest.Descriptor], None]
+"""Returns when the layer's blob is here."""
+
 
 class Parts(NamedTuple):
     """An image whose blobs are all here, to be unpacked and named."""
@@ -103,9 +106,13 @@ class Store:
         known_as: Sequence[tuple[str, str]] = (),
         pulled_at: float | None = None,
         on_bytes: OnBytes | None = None,
+        await_blob: AwaitBlob | None = None,
     ) -> ImageRow:
-        """Unpack what is not unpacked yet, then write the rows. Call within `adding`."""
-        layers = self._unpack(parts, on_bytes)
+        """Unpack what is not unpacked yet, then write the rows. Call within `adding`.
+
+        With `await_blob` the layers' blobs may still be coming: it is asked for each in turn.
+        """
+        layers = self._unpack(parts, on_bytes, await_blob)
         manifest_digest = self.blobs.put(parts.manifest)
         config = parts.config.image
         image = ImageRow(
@@ -131,7 +138,9 @@ class Store:
         self.rows.add(image)
         return self.get(image.id)
 
-    def _unpack(self, parts: Parts, on_bytes: OnBytes | None) -> list[LayerRow]:
+    def _unpack(
+        self, parts: Parts, on_bytes: OnBytes | None, await_blob: AwaitBlob | None
+    ) -> list[LayerRow]:
         diff_ids = parts.config.diff_ids
         if len(diff_ids) != len(parts.layers):
             raise manifest.BadImage(
@@ -144,6 +153,8 @@ class Store:
             chain = _chain_id(chain, diff_id)
             lowers = tuple(self._layers / layer.folder for layer in reversed(done))
             job = _Job(blob.digest, diff_id, chain, lowers)
+            if await_blob is not None:
+                await_blob(blob)
             done.append(self._ensure_layer(job, on_bytes))
         return done
 

@@ -123,8 +123,8 @@ ALLOWED: dict[str, set[str]] = {
     "runtime.cgroups": {"runtime.linux", "runtime.messages"},
     # run states are corrected by the keeper's ProcessRecord, which is a message
     "runtime.state": {"runtime.linux", "runtime.messages"},
-    # where an image's root file system goes is a part of the launch message
-    "runtime.images": {"runtime.linux", "runtime.messages", "runtime.state"},
+    # where an image's root file system goes is a part of the launch message; who has an image pulled waits for a thread
+    "runtime.images": {"runtime.linux", "runtime.messages", "runtime.state", TASKS},
     "runtime.networks": {"runtime.linux"},
     "runtime.volumes": {"runtime.linux"},
     "runtime.containers": {

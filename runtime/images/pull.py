@@ -1,0 +1,308 @@
+"""An image from its registry: manifest, config, layers, then the rows that name it.
+
+Layers come a few at once, and the lower ones are unpacked meanwhile. What is here already is not
+asked for: a second pull is one request. Nothing is named before everything is verified and safe;
+what was verified stays for the next try.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from runtime.errors import NotFound, RuntimeFault
+from runtime.images import digests, manifest
+from runtime.images.access import Access
+from runtime.images.downloads import Downloads, Steps
+from runtime.images.http_client import Cancellation, Cancelled
+from runtime.images.manifest import Descriptor, Index, Manifest, Platform
+from runtime.images.reference import Reference
+from runtime.images.registry import Repository
+from runtime.images.rows import ImageRow, tag_of
+from runtime.images.store import Parts, Store
+from runtime.values import Progress
+
+OnProgress = Callable[[Progress], None]
+
+_MAX_INDEX_DEPTH = 4
+
+
+class Pulled(NamedTuple):
+    image: ImageRow
+    is_new: bool
+    """False: the name already meant it."""
+
+
+def pull(
+    store: Store,
+    access: Access,
+    reference: Reference,
+    *,
+    machine: Platform,
+    platform: str = "",
+    report: OnProgress = lambda progress: None,
+) -> Pulled:
+    """From the first place that has it. `platform` empty: the machine's.
+
+    Raises NotFound (no such tag, no such platform), BadDigest, BadImage, RuntimeFault, Cancelled.
+    """
+    wanted = manifest.parse_platform(platform, machine)
+    with store.adding():
+        for repository in access.sources(reference):
+            work = _Pull(store, repository, reference, wanted, Steps(report), access.cancellation)
+            try:
+                return work.run()
+            except Cancelled:
+                raise
+            except RuntimeFault as fault:
+                if not repository.endpoint.is_mirror or not _is_of_registry(fault):
+                    raise
+    raise AssertionError("the registry itself is the last of its sources")
+
+
+def _is_of_registry(fault: RuntimeFault) -> bool:
+    """Another place may do better: E51x damaged, E53x no image, E54x refused or out of reach."""
+    return fault.code[:3] in ("E51", "E53", "E54")
+
+
+class _Pull:
+    """One image from one place."""
+
+    def __init__(
+        self,
+        store: Store,
+        repository: Repository,
+        reference: Reference,
+        wanted: Platform,
+        steps: Steps,
+        cancellation: Cancellation,
+    ) -> None:
+        self._store = store
+        self._blobs = store.blobs
+        self._repository = repository
+        self._reference = reference
+        self._wanted = wanted
+        self._steps = steps
+        self._cancellation = cancellation
+        self._indexes: list[bytes] = []
+
+    def run(self) -> Pulled:
+        name = self._reference.digest or self._reference.tag
+        before = self._store.find_named(self._reference)
+        digest = self._reference.digest
+        if before is not None and not digest:
+            # The question costs no share of a rate limit; the answer is mostly what we have
+            digest = self._repository.find_digest(name)
+        known = self._known(digest) if before is not None and digest else None
+        if known is not None:
+            if not self._reference.digest:
+                self._store.rows.set_tag(tag_of(self._reference), known.id, pulled_at=time.time())
+            return Pulled(known, known.id != before.id if before else True)
+        return Pulled(self._fetch(digest or name), True)
+
+    def _known(self, digest: str) -> ImageRow | None:
+        """The image that the digest means here, if all of it is here."""
+        repository = self._reference.repository
+        for image in self._store.rows.by_digest(repository, digest):
+            if self._chosen_of(digest) in ("", image.manifest_digest) and all(
+                self._blobs.has(blob) for blob in image.blobs
+            ):
+                return image
+        return None
+
+    def _chosen_of(self, digest: str) -> str:
+        """The manifest for our platform below a kept index; empty when there was no index."""
+        try:
+            document = manifest.parse_manifest(
+                self._blobs.read(digest, limit=manifest.MAX_MANIFEST)
+            )
+            for _ in range(_MAX_INDEX_DEPTH):
+                if isinstance(document, Manifest):
+                    return digest
+                digest = manifest.choose(document, self._wanted).digest
+                document = manifest.parse_manifest(
+                    self._blobs.read(digest, limit=manifest.MAX_MANIFEST)
+                )
+        except (RuntimeFault, FileNotFoundError):
+            pass
+        return digest
+
+    # --- documents
+
+    def _fetch(self, name: str) -> ImageRow:
+        fetched = self._repository.fetch_manifest(name)
+        document, data = self._manifest(fetched.data, fetched.media_type)
+        config_data = self._small(document.config, manifest.MAX_CONFIG)
+        config = manifest.parse_config(config_data, document.config.digest)
+        if config.image.architecture:
+            manifest.check_platform(config, self._wanted, name=self._reference.familiar)
+        self._blobs.put(config_data)
+        indexes = tuple(self._blobs.put(index) for index in self._indexes)
+        parts = Parts(data, document.media_type, config, document.layers, indexes)
+        try:
+            return self._add(parts, fetched.digest)
+        except digests.BadDigest:
+            if not self._remove_damaged(parts.layers):
+                raise
+            return self._add(parts, fetched.digest)
+
+    def _remove_damaged(self, layers: tuple[Descriptor, ...]) -> bool:
+        """R29: a layer that was changed on the disk is fetched anew."""
+        damaged = [layer.digest for layer in layers if self._is_damaged(layer.digest)]
+        for digest in damaged:
+            self._blobs.remove(digest)
+        return bool(damaged)
+
+    def _is_damaged(self, digest: str) -> bool:
+        try:
+            for _ in self._blobs.verified_chunks(digest):
+                self._cancellation.check()
+        except digests.BadDigest:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
+
+    def _manifest(self, data: bytes, media_type: str) -> tuple[Manifest, bytes]:
+        """Through indexes to the manifest of the wanted platform."""
+        document = manifest.parse_manifest(data, media_type)
+        while isinstance(document, Index):
+            self._indexes.append(data)
+            if len(self._indexes) > _MAX_INDEX_DEPTH:
+                raise manifest.BadImage("indexes within indexes without end")
+            entry = manifest.choose(document, self._wanted, name=self._reference.familiar)
+            data, media_type = self._listed_manifest(entry)
+            document = manifest.parse_manifest(data, media_type)
+        return document, data
+
+    def _listed_manifest(self, entry: Descriptor) -> tuple[bytes, str]:
+        if (kept := self._kept(entry, manifest.MAX_MANIFEST)) is not None:
+            return kept, entry.media_type
+        fetched = self._repository.fetch_manifest(entry.digest)
+        _check_size(fetched.data, entry)
+        return fetched.data, fetched.media_type or entry.media_type
+
+    def _small(self, entry: Descriptor, limit: int) -> bytes:
+        """A config: from here, or fetched and verified."""
+        if entry.size > limit:
+            raise manifest.BadImage(
+                f"a config of {entry.size} bytes; {limit} are allowed", code="E512"
+            )
+        if (kept := self._kept(entry, limit)) is not None:
+            return kept
+        data = self._repository.fetch_small_blob(entry.digest, limit)
+        _check_size(data, entry)
+        return data
+
+    def _kept(self, entry: Descriptor, limit: int) -> bytes | None:
+        """What an earlier pull left, unless it was damaged on the disk since (R29)."""
+        if not self._blobs.has(entry.digest, size=entry.size):
+            return None
+        try:
+            return self._blobs.read(entry.digest, limit=limit)
+        except digests.BadDigest:
+            self._blobs.remove(entry.digest)
+            return None
+
+    # --- layers
+
+    def _add(self, parts: Parts, digest: str) -> ImageRow:
+        missing = []
+        for layer in parts.layers:
+            if self._blobs.has(layer.digest, size=layer.size):
+                self._steps.tell(layer.digest, "Already exists", layer.size, layer.size, done=True)
+            else:
+                missing.append(layer)
+        self._check_space(missing)
+        tags = () if self._reference.digest else (self._reference,)
+        unpacking = _Unpacking(self._steps, self._cancellation)
+        downloads = Downloads(
+            self._blobs, self._repository, missing, self._steps, self._repository.cancellation
+        )
+        with downloads:
+
+            def await_blob(layer: Descriptor) -> None:
+                downloads.wait_for(layer.digest)
+                unpacking.begin(layer)
+
+            image = self._store.add(
+                parts,
+                tags=tags,
+                known_as=((self._reference.repository, digest),),
+                pulled_at=time.time(),
+                on_bytes=unpacking.on_bytes,
+                await_blob=await_blob,
+            )
+        unpacking.end()
+        endpoint = self._repository.endpoint
+        self._store.rows.add_places(
+            (layer.digest for layer in parts.layers), endpoint.key, endpoint.path
+        )
+        return image
+
+    def _check_space(self, missing: list[Descriptor]) -> None:
+        """R15: said before an hour of downloading. Unpacked, it needs more yet."""
+        needed = sum(layer.size - self._blobs.partial_size(layer.digest) for layer in missing)
+        status = os.statvfs(self._store.paths.data)
+        free = status.f_bavail * status.f_frsize
+        if needed > free:
+            raise RuntimeFault(
+                f"no space for {self._reference.familiar} in {self._store.paths.images}:"
+                f" {needed} bytes or more are needed",
+                code="E524",
+                tried=f"pull {len(missing)} layers",
+                answered=f"{free} bytes are free",
+                hint="`pycompose image prune` or `pycompose system prune` frees what nothing uses",
+            )
+
+
+class _Unpacking:
+    """Which layer is being unpacked, and how far."""
+
+    def __init__(self, steps: Steps, cancellation: Cancellation) -> None:
+        self._steps = steps
+        self._cancellation = cancellation
+        self._layer: Descriptor | None = None
+        self._seen = 0
+
+    def begin(self, layer: Descriptor) -> None:
+        self.end()
+        self._layer, self._seen = layer, 0
+
+    def end(self) -> None:
+        if self._layer is not None and self._seen:
+            size = self._layer.size
+            self._steps.tell(self._layer.digest, "Pull complete", size, size, done=True)
+
+    def on_bytes(self, count: int) -> None:
+        self._cancellation.check()
+        assert self._layer is not None
+        self._seen += count
+        self._steps.tell_amount(self._layer.digest, "Extracting", self._seen, self._layer.size)
+
+
+def _check_size(data: bytes, entry: Descriptor) -> None:
+    if len(data) != entry.size:
+        raise digests.BadDigest(
+            f"a document of {len(data)} bytes came where {entry.size} were announced",
+            code="E511",
+            tried=f"verify {entry.digest}",
+        )
+
+
+def resolve_digest(access: Access, reference: Reference) -> str:
+    """What a name means in its registry now, in one request. Raises NotFound, RuntimeFault."""
+    failure: RuntimeFault = NotFound(f"no such image: {reference}", code="E545")
+    for repository in access.sources(reference):
+        try:
+            found = repository.find_digest(reference.tag)
+            return found or repository.fetch_manifest(reference.tag).digest
+        except Cancelled:
+            raise
+        except RuntimeFault as fault:
+            if not repository.endpoint.is_mirror or not _is_of_registry(fault):
+                raise
+            failure = fault
+    raise failure

@@ -1,0 +1,112 @@
+"""A real registry on loopback: Debian's `docker-registry serve`, with whatever configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import yaml
+
+from tests.fakes import layouts
+
+DEADLINE = 60
+
+
+class Registry:
+    """One that serves. `host` is what stands before the first slash of a reference."""
+
+    def __init__(self, port: int, storage: Path) -> None:
+        self.port = port
+        self.host = f"127.0.0.1:{port}"
+        self.storage = storage
+
+    def add(self, name: str, *images: layouts.Image, format: str = "") -> None:
+        """Copy images in, as skopeo does it: several become an index."""
+        folder = self.storage.parent / f"layout-{len(list(self.storage.parent.iterdir()))}"
+        layouts.layout(folder, *images)
+        extra = [f"--format={format}"] if format else []
+        if len(images) > 1:
+            extra.append("--all")
+        skopeo("copy", *extra, f"oci:{folder}:latest", f"docker://{self.host}/{name}")
+
+    def inspect(self, name: str) -> Any:
+        return json.loads(skopeo("inspect", f"docker://{self.host}/{name}"))
+
+    def manifest(self, name: str, reference: str = "latest") -> tuple[bytes, str]:
+        """(bytes, digest) as the registry has them."""
+        accepted = ", ".join(
+            (
+                "application/vnd.oci.image.index.v1+json",
+                "application/vnd.oci.image.manifest.v1+json",
+                "application/vnd.docker.distribution.manifest.v2+json",
+                "application/vnd.docker.distribution.manifest.list.v2+json",
+            )
+        )
+        request = Request(
+            f"http://{self.host}/v2/{name}/manifests/{reference}", headers={"Accept": accepted}
+        )
+        with urlopen(request, timeout=DEADLINE) as answer:
+            return answer.read(), answer.headers["Docker-Content-Digest"]
+
+
+def skopeo(verb: str, *words: str) -> str:
+    """What it prints."""
+    flags = {
+        "copy": ["--src-tls-verify=false", "--dest-tls-verify=false"],
+        "inspect": ["--tls-verify=false"],
+    }
+    run = subprocess.run(
+        ["skopeo", "--insecure-policy", verb, *flags.get(verb, ()), *words],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@contextmanager
+def serve(folder: Path, **more: Any) -> Iterator[Registry]:
+    """`more` are top-level keys of its configuration: `auth`, and `http` to be merged."""
+    storage = folder / "storage"
+    storage.mkdir(parents=True)
+    configuration = {
+        "version": 0.1,
+        "log": {"level": "info", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
+        **more,
+        "http": {"addr": "127.0.0.1:0", **more.get("http", {})},
+    }
+    file = folder / "config.yml"
+    file.write_text(yaml.safe_dump(configuration))
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PATH": "/usr/bin:/bin", "OTEL_TRACES_EXPORTER": "none"},
+        )
+    try:
+        assert process.stderr is not None
+        yield Registry(_port_of(process.stderr), storage)
+    finally:
+        process.terminate()
+        process.communicate(timeout=DEADLINE)
+
+
+def _port_of(lines: Any) -> int:
+    """Where it listens, as it says itself; then it is ready."""
+    said = []
+    for line in lines:
+        said.append(line)
+        if found := re.search(r"listening on [^ ]*?:(\d+)", line):
+            return int(found.group(1))
+    raise AssertionError("the registry does not start:\n" + "".join(said))
