@@ -47,7 +47,7 @@ class Fault:
         trail: Iterable[tuple[str, Position]] = (),
     ) -> None:
         self.code = code
-        self.message = message
+        self.message = message.replace("``", '`""`')  # what is empty shows as empty text
         self.where = where
         self.path = path
         self.hint = hint

@@ -29,12 +29,14 @@ class File:
     for it.
     """
 
-    __slots__ = ("_lines", "path", "text")
+    __slots__ = ("_lines", "is_secret", "path", "text")
 
     def __init__(self, path: str, text: str = "") -> None:
         self.path = path
         self.text = text
         self._lines: list[str] | None = None
+        self.is_secret = False
+        """The values in it are not for a terminal or a log: an env file."""
 
     @property
     def lines(self) -> list[str]:
@@ -92,7 +94,17 @@ class Position:
         """The line that is meant; None for a place past the end, or in a file that is not kept."""
         if not 1 <= self.line <= len(self.file.lines):
             return None
-        return Excerpt(self.line, self.column, self.file.lines[self.line - 1].rstrip("\r"))
+        text = self.file.lines[self.line - 1].rstrip("\r")
+        if self.file.is_secret:
+            text = _without_value(text, self.column)
+        return Excerpt(self.line, min(self.column, len(text)), text)
+
+
+def _without_value(text: str, column: int) -> str:
+    """The name of a variable, or the beginning of a line to the place that is meant."""
+    found = re.match(r"[^=:]*[=:]\s*", text)
+    name = found[0] if found else text[:column]
+    return f"{name}…" if name != text else text
 
 
 class Excerpt:

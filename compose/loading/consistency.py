@@ -81,6 +81,8 @@ class _Checks:
             return
         near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
         hint = f"did you mean `{near[0]}`?" if near else f"declare it under the top-level `{kind}s`"
+        if kind == "volume" and "/" in name and not near:
+            hint = f"a folder of the host begins with `./`: ./{name}"
         if kind == "service" and not near:
             hint = "add it under `services`"
         self.refuse("E051", f"the {kind} `{name}` is not declared", path, hint=hint, at_key=at_key)
@@ -98,7 +100,10 @@ class _Checks:
         if not service.image and service.build is None and service.provider is None:
             message = f"the service `{service.name}` has neither an image nor a build"
             hint = "add `image`, `build` or `provider`"
-            self.refuse("E035", message, path, hint=hint, at_key=True)
+            image = self.project.origins.get((*path, "image"))
+            if image is not None and image.how:  # `image: ${IMAGE}`
+                path = (*path, "image")
+            self.refuse("E035", message, path, hint=hint, at_key=image is None)
 
     def build(self, service: Service, path: Path) -> None:
         build = service.build

@@ -149,24 +149,19 @@ def read_env_files(paths: Iterable[str], environment: Environment, report: Repor
     """Fill gaps of the environment; a later file wins over an earlier and may refer to it."""
     read = Environment()
     for path in paths:
-        file = read_text(path)
+        file = read_text(path, what="env file")
 
         def lookup(name: str) -> str | None:
             return environment.get(name, read.get(name))
 
         def unset(name: str, where: Position) -> None:
-            report.warn("W001", unset_text(name), where)
+            report.warn_unset(name, where, environment)
 
         for name, variable in parse_dotenv(file, lookup, unset).items():
             read.put(name, variable.value, variable.where)
     for name, value in read.items():
         if name not in environment:
             environment.put(name, value, read.place_of(name))
-
-
-def unset_text(name: str) -> str:
-    """Docker's words."""
-    return f'The "{name}" variable is not set. Defaulting to a blank string.'
 
 
 # ---- reading
@@ -179,7 +174,9 @@ def read_text(path: str, where: Position | None = None, *, what: str = "file") -
     if path == "-":
         return decode(path, sys.stdin.buffer.read(MOST_BYTES + 1))
     try:
-        return decode(path, _read(path))
+        file = decode(path, _read(path))
+        file.is_secret = what == "env file"
+        return file
     except OSError as error:
         raise _unreadable(path, error, where, what) from error
 
@@ -215,5 +212,7 @@ def _nearest_file(path: str) -> str:
         return f"the folder {folder} does not exist" if not os.path.isdir(folder) else ""
     import difflib
 
+    if name in names:
+        return "name a file in that folder" if os.path.isdir(path) else ""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else ""

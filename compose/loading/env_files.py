@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 
 from compose.errors import ComposeError, Fault, InvalidFile
-from compose.loading.discover import read_text, unset_text
+from compose.loading.discover import read_text
 from compose.loading.dotenv import parse_dotenv, parse_raw
 from compose.loading.environment import Environment, Variable
 from compose.loading.report import Report
@@ -85,7 +85,7 @@ class _Reading:
             return parse_dotenv(file, lookup, self._unset)
 
     def _unset(self, name: str, where: Position) -> None:
-        self.report.warn("W001", unset_text(name), where)
+        self.report.warn_unset(name, where, self.environment)
 
     def _labels(self, service: Service) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -31,6 +31,17 @@ class Environment(Mapping[str, str]):
         """The line of the file that set the variable; None for the shell."""
         return self._places.get(name)
 
+    def nearest_to(self, name: str) -> str:
+        """`nearest defined: DB_PASS in .env:3:1`, for a variable that is not set; empty when no
+        name is like it."""
+        import difflib
+
+        near = difflib.get_close_matches(name, list(self._values), n=1, cutoff=0.7)
+        if not near:
+            return ""
+        place = self._places.get(near[0])
+        return f"nearest defined: `{near[0]}`" + (f" in {place}" if place else "")
+
     def fill(self, variables: Mapping[str, Variable]) -> None:
         """Take variables of a file whose names are not set yet."""
         for name, variable in variables.items():

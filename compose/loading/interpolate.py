@@ -6,7 +6,6 @@ Runs per document, before merging; never touches keys. Source: 6.3 of the Compos
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 from compose.errors import Path
@@ -83,29 +82,17 @@ class _Interpolation:
         return Step("variable", state, self.environment.place_of(name))
 
     def _unset(self, node: Node) -> Callable[[str], None]:
-        def unset(name: str) -> None:
-            message = f'The "{name}" variable is not set. Defaulting to a blank string.'
-            self.report.warn("W001", message, node.origin)
-
-        return unset
+        return lambda name: self.report.warn_unset(name, node.origin, self.environment)
 
     def _refuse(self, node: Node, text: str, bad: BadVariable) -> None:
         path: Path = tuple(self.path)
         if bad.kind == "required":
-            hint = self.hint_for(bad.name)
+            hint = self.environment.nearest_to(bad.name) or _set_it(bad.name)
             self.report.refuse("E022", bad.message, node.origin, path, hint=hint)
             return
         code = "E023" if bad.kind == "size" else "E020"
         hint = "write $$ where a dollar sign is meant" if code == "E020" else ""
         self.report.refuse(code, bad.message, node.origin, path, hint=hint)
-
-    def hint_for(self, name: str) -> str:
-        """The nearest variable that is set, and where."""
-        near = difflib.get_close_matches(name, list(self.environment), n=1, cutoff=0.7)
-        if not near:
-            return f"set it in the shell or in `.env`: {name}=..."
-        place = self.environment.place_of(near[0])
-        return f"nearest defined: `{near[0]}`" + (f" in {place}" if place else "")
 
     def _cast(self, node: Node, text: str, annotation: str) -> None:
         words, convert = CASTS[annotation]
@@ -120,6 +107,10 @@ class _Interpolation:
                 f'"{text}" for boolean is not supported by YAML 1.2, please use `true` or `false`'
             )
             self.report.warn("W002", message, node.origin)
+
+
+def _set_it(name: str) -> str:
+    return f"set it in the shell or in `.env`: {name}=..."
 
 
 _OLD_WORDS = {*TRUE_WORDS, *FALSE_WORDS} - {"true", "false"}

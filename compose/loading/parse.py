@@ -295,6 +295,8 @@ class _Mapping:
             "a list or mapping" if isinstance(value, dict | list) else f"`{_shown(event, value)}`"
         )
         hint = "" if isinstance(value, dict | list) else f'quote it: "{_shown(event, value)}"'
+        if isinstance(value, int) and not isinstance(value, bool):
+            hint += "; a port mapping has no blank after its colon"
         builder.report.refuse("E012", f"a key must be text, not {shown}", node.origin, hint=hint)
         return None
 
@@ -395,6 +397,9 @@ def _cause(file: File, mark: _Mark, problem: str) -> str:
         return "look at the indentation of this line and the one before, and at open quotes"
     if "did not find expected '-' indicator" in problem:
         return "this line is indented like the list but begins no item"
+    if "found expected ',' or" in problem.replace("did not find", "found"):
+        bracket = "{" if "'}'" in problem else "["
+        return f"a `{bracket}` is not closed, or a comma is missing"
     if "cannot start any token" in problem:
         return "a value that begins with @ ` or % needs quotes"
     if "while scanning a quoted scalar" in problem or "unexpected end of stream" in problem:

@@ -203,6 +203,20 @@ def read_documents(path: str, report: Report, where: Position | None = None) -> 
     return parse(read_text(path, where), report)
 
 
+def read_all(paths: Iterable[str], report: Report) -> list[Document]:
+    """The documents of several files. Raises InvalidFile with what is wrong in any of them."""
+    documents: list[Document] = []
+    faults: list[Fault] = []
+    for path in paths:
+        try:
+            documents += read_documents(path, report)
+        except InvalidFile as invalid:
+            faults += invalid.faults
+    if faults:
+        raise InvalidFile(*faults)
+    return documents
+
+
 def read_included(model: Model, inclusion: Inclusion) -> Node:
     """The whole model of an `include` item. Raises InvalidFile."""
     where = inclusion.node.origin
@@ -306,6 +320,7 @@ def load(request: LoadRequest) -> Loaded:
     """Load a project. Raises InvalidFile (all faults of the stage that found them) and NotFound."""
     report = Report()
     loading = Loading(request, report, discover(request, report))
+    report.environment = loading.environment
     tree = load_tree(loading)
     values = bind(tree, report)
     values["name"] = loading.name
@@ -330,6 +345,7 @@ def load_model(request: LoadRequest) -> LoadedTree:
     """The stages before binding alone: the tree as it then is. Raises as `load`."""
     report = Report()
     loading = Loading(request, report, discover(request, report))
+    report.environment = loading.environment
     tree = load_tree(loading)
     return LoadedTree(
         name=loading.name,
@@ -342,7 +358,7 @@ def load_model(request: LoadRequest) -> LoadedTree:
 def load_tree(loading: Loading) -> Node:
     """The stages before binding; sets the project's name. Raises InvalidFile."""
     sources, report = loading.sources, loading.report
-    documents = [d for path in sources.files for d in read_documents(path, report)]
+    documents = read_all(sources.files, report)
     for document in documents:
         if document.root is not None:
             require_mapping(document.root)

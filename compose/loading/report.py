@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from compose.errors import Fault, InvalidFile, Path
+from compose.loading.environment import Environment
 from compose.position import Position
 from compose.tree import Node, Origin, Refused
 
@@ -22,9 +23,10 @@ Trail = tuple[tuple[str, Position], ...]
 class Report:
     """Faults of the running stage, and the warnings of all stages (each text once)."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Environment | None = None) -> None:
         self.faults: list[Fault] = []
         self.warnings: dict[tuple[str, str], Fault] = {}
+        self.environment = environment or Environment()
         self._trail: Trail = ()
 
     def refuse(
@@ -41,7 +43,17 @@ class Report:
         if len(self.faults) >= MOST_FAULTS:
             self.finish()
         came = (*trail, *trail_of(where), *self._trail)
+        hint = self._hint_of_unset(where) or hint
         self.faults.append(Fault(code, message, where=where, path=path, hint=hint, trail=came))
+
+    def _hint_of_unset(self, where: Position | None) -> str:
+        """A value that is wrong is so most likely because its variable is empty."""
+        for step in where.how if isinstance(where, Origin) else ():
+            name, _, state = step.text.partition(", ")
+            if step.kind == "variable" and state:
+                near = self.environment.nearest_to(name)
+                return f"the variable `{name}` is not set" + (f"; {near}" if near else "")
+        return ""
 
     def take(self, refused: Refused, path: Path) -> None:
         """Note what an attribute's own function refused."""
@@ -70,6 +82,12 @@ class Report:
         """Note a warning, unless the same text was noted before."""
         self.warnings.setdefault((code, message), Fault(code, message, where=where, hint=hint))
 
+    def warn_unset(self, name: str, where: Position, environment: Environment) -> None:
+        """Note that a variable is used which is not set; the first place where it is."""
+        message = f'The "{name}" variable is not set. Defaulting to a blank string.'  # Docker's
+        if ("W001", message) not in self.warnings:
+            self.warn("W001", message, where, environment.nearest_to(name))
+
     def finish(self) -> None:
         """End a stage: raise InvalidFile with all its faults, in the order of the files."""
         if self.faults:
@@ -90,9 +108,14 @@ def trail_of(where: Position | None) -> Trail:
     """How a value came to its place, as far as that helps to understand a fault in it."""
     if not isinstance(where, Origin):
         return ()
-    words = {"extends": "taken over by", "include": "included from"}
+    words = {
+        "extends": "taken over by {},",
+        "include": "included from",
+        "variable": "`{}` is set in",
+        "env_file": "read because of",
+    }
     return tuple(
-        (f"{words[step.kind]} {step.text}".rstrip() + ",", step.where)
+        (words[step.kind].format(step.text), step.where)
         for step in reversed(where.how)
         if step.kind in words and step.where is not None
     )

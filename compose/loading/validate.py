@@ -109,7 +109,7 @@ class SchemaRules:
 def validate(tree: Node, report: Report) -> None:
     """Raises InvalidFile with every fault."""
     rules = compose_schema()
-    _Validation(rules, report).visit(tree, rules.rule(rules.document), (), ())
+    _Validation(tree, rules, report).visit(tree, rules.rule(rules.document), (), ())
     report.finish()
 
 
@@ -124,7 +124,8 @@ def compose_schema() -> SchemaRules:
 
 
 class _Validation:
-    def __init__(self, rules: SchemaRules, report: Report) -> None:
+    def __init__(self, tree: Node, rules: SchemaRules, report: Report) -> None:
+        self.tree = tree
         self.rules = rules
         self.report = report
 
@@ -210,6 +211,8 @@ class _Validation:
         near = difflib.get_close_matches(name, list(rule.properties), n=1, cutoff=0.6)
         if near:
             return f"did you mean `{near[0]}`?"
+        if path and isinstance(path[-1], int) and len(parent.mapping) == 1:
+            return _short_form(name, child)
         return "" if path else self._misplaced_at_top(name, child)
 
     def _inner_place(self, name: str, parent: Node, rule: Rule) -> str:
@@ -248,7 +251,8 @@ class _Validation:
             known = first.setdefault(key, item)
             if known is not item:
                 trail = (("first given at", known.origin),)
-                message = f"the same item is given twice{_in(path)}"
+                what = f"`{item.text}`" if item.text else "the same item"
+                message = f"{what} is given twice{_in(path)}"
                 self.report.refuse("E037", message, item.origin, (*path, index), trail=trail)
 
     # ---- scalars ----
@@ -277,23 +281,45 @@ class _Validation:
         message = f"`{node.text}` is no {path[-1] if path else 'value'} that can be used"
         words = ", ".join(pattern.split("|")) if "|" in pattern else ""
         hint = f"it is one of {words}" if words else f"it matches {pattern}"
+        hint = hint.replace("every_([0-9]+[wdhms])+", "every_12h, every_2w3d and the like")
         self.report.refuse("E038", message, node.origin, path, hint=hint)
 
     def _in_range(self, node: Node, value: float, rule: Rule, path: Path) -> None:
+        bound = ""
         if rule.minimum is not None and value < rule.minimum:
-            message = f"{print_scalar(value)} is less than {rule.minimum}"
-            self.report.refuse("E033", message, node.origin, path)
+            bound = f"at least {rule.minimum}"
         if rule.maximum is not None and value > rule.maximum:
-            message = f"{print_scalar(value)} is more than {rule.maximum}"
+            bound = f"at most {rule.maximum}"
+        if bound:
+            message = f"{_name_of(path)} must be {bound}, not {print_scalar(value)}"
             self.report.refuse("E033", message, node.origin, path)
 
     def _wrong_kind(self, node: Node, classes: Iterable[type], path: Path) -> None:
         wanted = list(dict.fromkeys(word for cls, word in _WORDS.items() if cls in set(classes)))
         found = _WORDS[node.value.__class__]
-        name = f"`{path[-1]}`" if path and isinstance(path[-1], str) else "the item"
-        message = f"{name}{_in(path[:-1])} must be {_either(wanted)}, not {found}"
-        where = node.named_at if isinstance(node.value, dict | list) else node.origin
-        self.report.refuse("E031", message, where, path, hint=_kind_hint(node, wanted))
+        name = f"{_name_of(path)}{_in(path[:-1])}"
+        message = f"{name} must be {_either(wanted)}, not {found}"
+        if node.value is None:
+            message = f"{name} must be {_either(wanted)}, but nothing is written"
+        where = node.named_at if isinstance(node.value, dict | list | None) else node.origin
+        hint = self._indentation(node, path) or _kind_hint(node, wanted, path)
+        self.report.refuse("E031", message, where, path, hint=hint)
+
+    def _indentation(self, node: Node, path: Path) -> str:
+        """The attributes of a service stand beside its name: one level too far to the left."""
+        if len(path) != 2 or path[0] != "services" or node.mapping:
+            return ""
+        known = self.rules.document["$defs"]["service"]["properties"]
+        services = self.tree.get("services")
+        if path[1] in known:
+            return f"`{path[1]}` belongs to the service above it: indent it further"
+        if (
+            node.value is None
+            and services is not None
+            and not known.keys().isdisjoint(services.mapping)
+        ):
+            return f"what belongs to `{path[1]}` stands below it, indented further"
+        return ""
 
 
 def _by_pattern(rule: Rule, name: str) -> Schema | None:
@@ -317,14 +343,54 @@ def _either(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _kind_hint(node: Node, wanted: list[str]) -> str:
+def _name_of(path: Path) -> str:
+    return f"`{path[-1]}`" if path and isinstance(path[-1], str) else "the item"
+
+
+def _short_form(name: str, child: Node) -> str:
+    """`- ./data: /data` is a mapping, where `- ./data:/data` was meant."""
+    if isinstance(child.value, dict | list) or child.value is None:
+        return ""
+    return f"for the short form leave the blank out: `- {name}:{print_scalar(child.value)}`"
+
+
+_HINTS: dict[tuple[Path, object], str] = {
+    (("restart",), False): 'the policy is the word "no", in quotes',
+    (("version",), None): "leave it out: Compose files have no versions any more",
+}
+"""Last part of the path and value -> what was meant."""
+
+
+def _kind_hint(node: Node, wanted: list[str], path: Path) -> str:
     value = node.value
+    if not isinstance(value, dict | list):
+        special = _HINTS.get((path[-1:], value)) or _HINTS.get((path[-1:], None))
+        if special:
+            return special
     if value is None:
         return "give it a value, or leave it out"
     if "text" in wanted and isinstance(value, bool | int | float):
         return f'quote it: "{print_scalar(value)}"'
+    if "text" in wanted and isinstance(value, dict) and path and isinstance(path[-1], int):
+        return _mapping_in_list(node, path)
     if "a list" in wanted and isinstance(value, str):
         return f"write it as a list: [{value}]"
     if "a mapping" in wanted and isinstance(value, list):
         return "take the dashes away"
     return ""
+
+
+_PAIRS = ("environment", "labels", "args", "annotations", "sysctls", "extra_hosts", "options")
+
+
+def _mapping_in_list(node: Node, path: Path) -> str:
+    """`- DEBUG: 1` where `- DEBUG=1` or `DEBUG: 1` was meant."""
+    if len(node.mapping) != 1:
+        return ""
+    ((name, child),) = node.mapping.items()
+    if isinstance(child.value, dict | list):
+        return ""
+    text = "" if child.value is None else print_scalar(child.value)
+    if len(path) > 1 and path[-2] in _PAIRS:
+        return f"write `- {name}={text}`, or `{name}: {text}` without the dash"
+    return f'quote it: - "{name}: {text}"'

@@ -127,8 +127,16 @@ def as_name_maps(base: Node, override: Node) -> tuple[Node, Node]:
 def before_equals(item: Node, path: Path) -> object:
     """The text before the first `=`."""
     if not isinstance(item.value, str):
-        raise Refused(f"unexpected `{print_scalar(item.plain)}`: text is needed here", item)
+        raise Refused(f"{_kind_of(item)} stands where text is needed", item)
     return item.value.partition("=")[0]
+
+
+def _kind_of(item: Node) -> str:
+    if item.value is None:
+        return "nothing"
+    if isinstance(item.value, dict | list):
+        return "a mapping" if item.mapping else "a list"
+    return f"`{print_scalar(item.value)}`"
 
 
 def as_text(item: Node, _path: Path) -> object:
