@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ GROUP_MASK = 1 << 6
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_TABLE, _GET_TABLE, _DELETE_TABLE, _NEW_CHAIN, _GET_CHAIN = 0, 1, 2, 3, 4
-_NEW_RULE, _GET_RULE = 6, 7
+_NEW_RULE, _GET_RULE, _DELETE_RULE, _DELETE_CHAIN = 6, 7, 8, 5
 _NESTED = 0x8000
 _INET, _IPV4, _IPV6, _UNSPECIFIED = 1, 2, 10, 0
 _FAMILY_NAMES = {_INET: "inet", _IPV4: "ip", _IPV6: "ip6"}
@@ -284,6 +285,28 @@ def list_tables() -> list[str]:
         for reply in replies
         if reply.payload[0] == _INET
     ]
+
+
+def open_notices() -> socket.socket:
+    """Readable when anybody changes any table of this network namespace; see `tell_removals`."""
+    return netlink_socket.open_socket(netlink_socket.NETFILTER, groups=GROUP_MASK)
+
+
+def tell_removals(notices: socket.socket) -> bool:
+    """Read all that waits there: whether something was removed, or the kernel lost count."""
+    removed = False
+    while True:
+        try:
+            data = notices.recv(1 << 20)
+        except BlockingIOError:
+            return removed
+        except OSError:
+            removed = True  # ENOBUFS: more happened than fits, so anything may have
+            continue
+        kinds = {reply.kind for reply in netlink_socket.parse_replies(data)}
+        removed = removed or not kinds.isdisjoint(
+            map(_kind, (_DELETE_TABLE, _DELETE_CHAIN, _DELETE_RULE))
+        )
 
 
 class BaseChain(NamedTuple):

@@ -192,10 +192,10 @@ def _with_prefix(address: str, subnet: str) -> str:
 
 
 def _names(record: ContainerRecord, endpoint: Endpoint) -> tuple[str, ...]:
-    """Container name, service, aliases, short id: each once, as Docker registers them."""
+    """Container name, service, aliases, short id, hostname: each once, as Docker registers them."""
     options = record.options
     service = options.service if not options.oneoff else ""
-    wanted = (options.name, service, *endpoint.aliases, record.id[:12])
+    wanted = (options.name, service, *endpoint.aliases, record.id[:12], options.hostname)
     return tuple(dict.fromkeys(name for name in wanted if name))
 
 

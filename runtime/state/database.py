@@ -142,6 +142,10 @@ class Database:
             if durable:
                 self._connection.execute("PRAGMA synchronous=NORMAL")
 
+    def version(self) -> int:
+        """Another number as soon as any other connection has written."""
+        return int(self._ask("PRAGMA data_version")[0][0])
+
     def rows(self, query: str, *values: Any) -> list[Any]:
         """A query of a neighbour's tables: images have theirs in this database."""
         return self._ask(query, *values)
@@ -346,6 +350,20 @@ class Database:
         column, value = ("network_id", network_id) if network_id else ("container_id", container_id)
         rows = self._ask(f"SELECT {_ENDPOINT} FROM endpoint WHERE {column}=?", value)
         return tuple(_endpoint(row) for row in rows)
+
+    def all_endpoints(self) -> tuple[tuple[EndpointRow, str, str], ...]:
+        """Of the whole root, each with its container's name and project."""
+        columns = ", ".join(f"endpoint.{name.strip()}" for name in _ENDPOINT.split(","))
+        rows = self._ask(
+            f"SELECT {columns}, container.name, container.project_id FROM endpoint"
+            " JOIN container ON container.id = endpoint.container_id ORDER BY container.name"
+        )
+        return tuple((_endpoint(row[:-2]), row[-2], row[-1]) for row in rows)
+
+    def forget_links(self, container_id: str) -> None:
+        """It does not run any more; its addresses stay its own."""
+        with self.transaction("forget links") as connection:
+            connection.execute("UPDATE endpoint SET link='' WHERE container_id=?", (container_id,))
 
     def put_endpoints(self, rows: Iterable[EndpointRow]) -> None:
         """Give addresses, or change what is known of them. Raises sqlite3.IntegrityError for a

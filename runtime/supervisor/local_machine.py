@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import anyio
 from anyio import to_thread
 
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
@@ -19,18 +18,13 @@ from runtime.cgroups.hierarchy import ENGINE_LEAF
 from runtime.containers import launching, lifecycle
 from runtime.errors import InUse, NotFound
 from runtime.messages import Configure, ExecRequest, Forked
-from runtime.networks import bridge, endpoint, host_facts, published
-from runtime.networks.addresses import Lease
-from runtime.networks.endpoint import EndpointPlan
-from runtime.networks.firewall import FirewallState, ProjectFirewall, project_table_name
-from runtime.networks.published import Publication
 from runtime.paths import Paths
 from runtime.state import run_states
-from runtime.state.database import Database, EndpointRow
+from runtime.state.database import Database
 from runtime.supervisor.machine import Attached, PreparedLaunch
+from runtime.supervisor.project_networks import ProjectNetworks, held_name
 from runtime.values import (
     ContainerRecord,
-    EndpointState,
     Event,
     ExecOptions,
     NetworkRecord,
@@ -47,10 +41,9 @@ class LocalMachine:
         self._project_id = project_id
         self._database = Database.open(paths)
         self._desk = launching.LaunchDesk(paths, self._database)
-        self._plans: dict[str, tuple[EndpointPlan, ...]] = {}
         self._ports: dict[str, tuple[PublishedPort, ...]] = {}
-        self._firewall = ProjectFirewall(project_table_name(paths.root_hash, project_id))
         lifecycle.finish_interrupted(self._database, paths, project_id)
+        self._networks = ProjectNetworks(paths, project_id, self._database)
 
     # --- rows and files
 
@@ -84,39 +77,17 @@ class LocalMachine:
     # --- start and end of a run
 
     async def prepare_launch(self, record: ContainerRecord, *, generation: int) -> PreparedLaunch:
-        plans = self._lease_endpoints(record)
-        reserved = published.reserve_ports(record.options.ports if plans else ())
+        reserved = self._networks.reserve(record)
         try:
+            plans = self._networks.lease(record)
             request, warnings = self._desk.prepare(record, plans, generation=generation)
         except BaseException:
             for reservation in reserved:
                 reservation.socket.close()
             raise
-        self._plans[record.id] = plans
         self._ports[record.id] = tuple(reservation.port for reservation in reserved)
-        held = {
-            f"port-{port.protocol}-{port.host_ip}-{port.host_port}": opened.detach()
-            for port, opened in reserved
-        }
+        held = {held_name(port): opened.detach() for port, opened in reserved}
         return PreparedLaunch(request=request, held=held, warnings=warnings)
-
-    def _lease_endpoints(self, record: ContainerRecord) -> tuple[EndpointPlan, ...]:
-        if record.options.network_mode:
-            return ()
-        networks = {network.name: network for network in self._database.networks()}
-        wanted = {one.network for one in record.options.endpoints}
-        leases = [
-            Lease(*row)
-            for network in networks.values()
-            if network.name in wanted
-            for row in self._database.endpoints(network_id=network.id)
-        ]
-        plans = endpoint.plan_endpoints(record, networks, leases, root_hash=self._paths.root_hash)
-        self._database.put_endpoints(EndpointRow(*plan.lease) for plan in plans)
-        with host_facts.address_lock():
-            for plan in plans:
-                bridge.ensure_bridge(networks[plan.network])
-        return plans
 
     async def attach(
         self, record: ContainerRecord, prepared: PreparedLaunch, *, forked: Forked, pidfd: int
@@ -124,48 +95,26 @@ class LocalMachine:
         mode = record.options.network_mode
         if mode == "host" or mode.startswith("container:"):
             return Attached(configure=Configure(container_id=record.id))
-        plans = self._plans.get(record.id, ())
-        attachment = endpoint.attach(plans, pid=forked.pid)
-        bridge.ensure_forwarding()
-        state = tuple(plan.state for plan in plans)
         ports = self._ports.get(record.id, ())
-        self._apply_firewall(publications_of(state, ports))
+        connected = await self._networks.connect(record, pid=forked.pid, ports=ports)
         return Attached(
             configure=Configure(
                 container_id=record.id,
-                route_batches=attachment.route_batches,
-                network_sysctls=attachment.network_sysctls,
+                route_batches=connected.attachment.route_batches,
+                network_sysctls=connected.attachment.network_sysctls,
             ),
             ports=ports,
-            endpoints=state,
+            endpoints=connected.endpoints,
         )
 
-    def _apply_firewall(self, starting: tuple[Publication, ...] = ()) -> None:
-        """The table for what runs, as the records say, and for what is just being started."""
-        networks = self._database.networks(self._project_id)
-        running = [record for record in self.containers() if record.is_running]
-        publications = [
-            publication
-            for record in running
-            for publication in publications_of(record.state.endpoints, record.state.ports)
-        ]
-        known = {publication.port: publication for publication in (*publications, *starting)}
-        if not networks and not known:
-            self._firewall.remove()
-            return
-        self._firewall.apply(FirewallState(networks=networks, publications=tuple(known.values())))
-
     async def serve(self, record: ContainerRecord, descriptors: Mapping[str, int]) -> None:
-        await anyio.sleep_forever()  # forever: until the container ends
+        # its ports and addresses were written down when it was attached
+        await self._networks.serve(self._with_state(record), descriptors)
 
     async def release(self, record: ContainerRecord) -> None:
-        plans = self._plans.pop(record.id, ())
         self._ports.pop(record.id, None)
-        links = [plan.link for plan in plans] or [
-            row.link for row in self._database.endpoints(container_id=record.id)
-        ]
         await to_thread.run_sync(self._desk.undo, record)
-        await to_thread.run_sync(endpoint.detach_links, links)
+        await self._networks.disconnect(record)
 
     async def settle(self, pids: tuple[int, ...]) -> None:
         plan = groups.create(
@@ -175,7 +124,7 @@ class LocalMachine:
             groups.join(plan, pid)
 
     async def maintain(self) -> None:
-        await anyio.sleep_forever()  # forever: until the project is down
+        await self._networks.maintain()
 
     # --- while it runs
 
@@ -225,8 +174,7 @@ class LocalMachine:
     async def _remove_network(self, record: NetworkRecord) -> None:
         if not self._database.delete_network(record.id):
             raise InUse(f"network {record.name} has active endpoints", code="E319")
-        await to_thread.run_sync(bridge.remove_bridges, [record])
-        self._apply_firewall()
+        await self._networks.remove([record])
 
     async def remove_project(self, *, volumes: bool) -> None:
         for network in self._database.networks(self._project_id):
@@ -245,11 +193,3 @@ class LocalMachine:
             )
         )
         self._database.forget_project(self._project_id)
-
-
-def publications_of(
-    endpoints: tuple[EndpointState, ...], ports: tuple[PublishedPort, ...]
-) -> tuple[Publication, ...]:
-    """Each port with the container's address behind it: that of its first endpoint. Pure."""
-    address = next((one.ipv4_address for one in endpoints if one.ipv4_address), "")
-    return tuple(Publication(port, address) for port in ports) if address else ()

@@ -1,0 +1,126 @@
+"""The tables of a project's firewall, kept as they should be while its containers run.
+
+One table for the project's own networks and all its published ports, and one for each foreign
+network that it takes part in, the same whoever writes it (firewall.py says which rules). Changes
+are put together (together.py); what somebody flushed is put back at the kernel's word (V44).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+from anyio import to_thread
+
+from runtime.errors import RuntimeFault
+from runtime.linux import nftables
+from runtime.networks.firewall import (
+    FirewallState,
+    ProjectFirewall,
+    project_table_name,
+    shared_table_name,
+)
+from runtime.networks.host_facts import address_lock
+from runtime.networks.published import Publication
+from runtime.state.database import Database
+from runtime.supervisor.log_writer import report
+from runtime.supervisor.together import Together
+from runtime.values import NetworkRecord
+
+_BREATH = 0.1
+"""Seconds between two looks, however busy another program is with its own tables."""
+
+
+class FirewallGuard:
+    """What the project's containers need of the firewall, and the tables that hold it."""
+
+    def __init__(self, database: Database, root_hash: str, project_id: str) -> None:
+        self._database = database
+        self._root_hash = root_hash
+        self._project_id = project_id
+        self._own = ProjectFirewall(project_table_name(root_hash, project_id))
+        self._shared: dict[str, ProjectFirewall] = {}
+        self._publications: dict[str, tuple[Publication, ...]] = {}
+        self._networks: dict[str, tuple[NetworkRecord, ...]] = {}
+        self._writing = anyio.Lock()
+        self._change = Together(self._bring_about)
+
+    def note(
+        self,
+        container_id: str,
+        networks: tuple[NetworkRecord, ...],
+        publications: tuple[Publication, ...],
+    ) -> None:
+        """It runs, or is about to. `change` brings it about."""
+        self._networks[container_id] = networks
+        self._publications[container_id] = publications
+
+    def forget(self, container_id: str) -> bool:
+        """It does not run any more. False when nothing was known of it."""
+        self._publications.pop(container_id, None)
+        return self._networks.pop(container_id, None) is not None
+
+    async def change(self) -> None:
+        """The tables say what was noted. Raises RuntimeFault."""
+        await self._change.ask()
+
+    async def watch(self) -> None:
+        """Put back what somebody takes away, until cancelled."""
+        with nftables.open_notices() as notices:
+            await self.change()
+            while True:  # forever: until the project is down
+                await anyio.wait_readable(notices)
+                if nftables.tell_removals(notices):
+                    await self._mend()
+                    await anyio.sleep(_BREATH)
+
+    async def _mend(self) -> None:
+        try:
+            async with self._writing:
+                mended = await to_thread.run_sync(self._ensure)
+        except RuntimeFault as fault:
+            report(f"rules of the firewall are gone: {fault.message}: {fault.answered}")
+            return
+        for name in mended:
+            report(f"somebody removed rules from the firewall table {name}: they are back")
+
+    def _ensure(self) -> list[str]:
+        return [table.name for table in (self._own, *self._shared.values()) if table.ensure()]
+
+    async def _bring_about(self) -> None:
+        own = self._database.networks(self._project_id)
+        publications = tuple(one for each in self._publications.values() for one in each)
+        in_use = {network.id: network for each in self._networks.values() for network in each}
+        foreign: dict[str, NetworkRecord] = {
+            network_id: network
+            for network_id, network in in_use.items()
+            if network.project_id != self._project_id
+        }
+        has_any = bool(own or publications)
+        state = FirewallState(networks=own, publications=publications) if has_any else None
+        async with self._writing:
+            await to_thread.run_sync(self._write, state, foreign)
+
+    def _write(self, own: FirewallState | None, foreign: Mapping[str, NetworkRecord]) -> None:
+        if own is None:
+            self._own.remove()
+        else:
+            self._own.apply(own)
+        for network_id, network in foreign.items():
+            self._table_of(network_id).apply(FirewallState(networks=(network,)))
+        for network_id in [one for one in self._shared if one not in foreign]:
+            self._leave(network_id)
+
+    def _table_of(self, network_id: str) -> ProjectFirewall:
+        if network_id not in self._shared:
+            name = shared_table_name(self._root_hash, network_id)
+            self._shared[network_id] = ProjectFirewall(name)
+        return self._shared[network_id]
+
+    def _leave(self, network_id: str) -> None:
+        """The last one on a shared network takes its table along."""
+        table = self._shared.pop(network_id)
+        with address_lock():
+            rows = self._database.endpoints(network_id=network_id)
+            if not any(row.link for row in rows):
+                table.remove()

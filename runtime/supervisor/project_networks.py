@@ -1,0 +1,183 @@
+"""The networks of one project's containers: connected at a start, served while they run, let go.
+
+    lease -> (fork) -> connect -> serve ... -> disconnect
+
+Who has which address stands in the database before anything is made (intention first), so that
+whatever is killed, the next supervisor finds the links. Rules, names and ports have a module each
+beside this one. Decides nothing about addresses and rules: networks/ does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import anyio
+from anyio import to_thread
+
+from runtime.errors import RuntimeFault
+from runtime.networks import bridge, endpoint, host_facts, published
+from runtime.networks.addresses import Lease
+from runtime.networks.endpoint import Attachment, EndpointPlan
+from runtime.networks.published import Reservation
+from runtime.paths import Paths
+from runtime.state import run_states
+from runtime.state.database import Database, EndpointRow
+from runtime.supervisor import plain_sockets as sockets
+from runtime.supervisor.firewall_guard import FirewallGuard
+from runtime.supervisor.forwarder import Forwarder
+from runtime.supervisor.known_names import KnownNames
+from runtime.supervisor.resolver import Resolver
+from runtime.supervisor.together import Together
+from runtime.values import ContainerRecord, EndpointState, NetworkRecord, PublishedPort
+
+_ATTEMPTS = 20
+_UDP, _TCP = "resolver-udp", "resolver-tcp"
+
+
+class Connected(NamedTuple):
+    """What is to be said inside, and what to remember of it."""
+
+    attachment: Attachment
+    endpoints: tuple[EndpointState, ...]
+
+
+class ProjectNetworks:
+    """Of one project. Nothing here outlives a supervisor: rows, kernel and held sockets do."""
+
+    def __init__(self, paths: Paths, project_id: str, database: Database) -> None:
+        self._paths = paths
+        self._database = database
+        self._plans: dict[str, tuple[EndpointPlan, ...]] = {}
+        self._guard = FirewallGuard(database, paths.root_hash, project_id)
+        self._names = KnownNames(paths)
+        self._resolver = Resolver()
+        self._forwarder = Forwarder()
+        self._unlinked: set[str] = set()
+        self._unlink = Together(self._remove_links)
+        for record in database.containers(project_id):
+            state = run_states.stored_state(paths.project(project_id), record.id)
+            if state is not None and state.status in ("running", "paused"):
+                self._note(record, state.endpoints, state.ports)
+
+    # --- the start of a run
+
+    def lease(self, record: ContainerRecord) -> tuple[EndpointPlan, ...]:
+        """Its addresses, as rows; its bridges stand. Raises RuntimeFault, NotFound."""
+        if record.options.network_mode:
+            return ()
+        networks = {network.name: network for network in self._database.networks()}
+        plans = self._write_leases(record, networks)
+        with host_facts.address_lock():
+            for plan in plans:
+                bridge.ensure_bridge(networks[plan.network])
+        self._plans[record.id] = plans
+        return plans
+
+    def _write_leases(
+        self, record: ContainerRecord, networks: Mapping[str, NetworkRecord]
+    ) -> tuple[EndpointPlan, ...]:
+        for _attempt in range(_ATTEMPTS):
+            leases = [Lease(*row) for row, _name, _project in self._database.all_endpoints()]
+            root_hash = self._paths.root_hash
+            plans = endpoint.plan_endpoints(record, networks, leases, root_hash=root_hash)
+            try:
+                self._database.put_endpoints(EndpointRow(*plan.lease) for plan in plans)
+            except sqlite3.IntegrityError:
+                continue  # another project took the address on a shared network, between the two
+            return plans
+        raise RuntimeFault(f"{record.name}: its networks change all the time", code="E632")
+
+    def reserve(self, record: ContainerRecord) -> list[Reservation]:
+        """Sockets that hold its published ports. Raises PortTaken."""
+        if record.options.network_mode:
+            return []
+        return published.reserve_ports(record.options.ports, owner=self._find_owner)
+
+    def _find_owner(self, port: PublishedPort) -> str:
+        """The container of this root that holds the port, in whichever project."""
+        for record in self._database.containers():
+            state = run_states.stored_state(self._paths.project(record.project_id), record.id)
+            if state is not None and any(published.clash(port, held) for held in state.ports):
+                return f"container {record.name}"
+        return ""
+
+    async def connect(
+        self, record: ContainerRecord, *, pid: int, ports: tuple[PublishedPort, ...]
+    ) -> Connected:
+        """The veths, with their far ends in the namespace of `pid`, and the rules."""
+        plans = self._plans.get(record.id, ())
+        attachment = endpoint.attach(plans, pid=pid)
+        states = tuple(plan.state for plan in plans)
+        if plans:
+            bridge.ensure_forwarding(ipv6=any(plan.ipv6 for plan in plans))
+            self._note(record, states, ports)
+            await self._guard.change()
+        return Connected(attachment, states)
+
+    def _note(
+        self,
+        record: ContainerRecord,
+        endpoints: tuple[EndpointState, ...],
+        ports: tuple[PublishedPort, ...],
+    ) -> None:
+        found = (self._database.find_network(one.network) for one in endpoints)
+        networks = tuple(network for network in found if network is not None)
+        self._guard.note(record.id, networks, published.publications_of(endpoints, ports))
+
+    # --- while it runs
+
+    async def serve(self, record: ContainerRecord, descriptors: Mapping[str, int]) -> None:
+        """Names and ports, until cancelled. The descriptors stay the caller's."""
+        with ExitStack() as stack:
+            opened = {
+                name: stack.enter_context(sockets.borrow(descriptor))
+                for name, descriptor in descriptors.items()
+                if name in (_UDP, _TCP) or name.startswith("port-")
+            }
+            ports = {held_name(port): port for port in record.state.ports}
+            publications = [
+                (publication, opened[held_name(publication.port)])
+                for publication in published.publications_of(record.state.endpoints, ports.values())
+                if held_name(publication.port) in opened
+            ]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._forwarder.serve, publications)
+                if _UDP in opened and _TCP in opened:
+                    view = lambda: self._names.view(record)  # noqa: E731
+                    tasks.start_soon(self._resolver.serve, opened[_UDP], opened[_TCP], view)
+
+    async def maintain(self) -> None:
+        """The rules stay, until cancelled."""
+        await self._guard.watch()
+
+    # --- the end
+
+    async def disconnect(self, record: ContainerRecord) -> None:
+        """Its links and rules go; its addresses stay its own. Repeatable."""
+        plans = self._plans.pop(record.id, ())
+        rows = self._database.endpoints(container_id=record.id)
+        self._unlinked.update(plan.link for plan in plans)
+        self._unlinked.update(row.link for row in rows if row.link)
+        if self._unlinked:
+            await self._unlink.ask()
+        self._database.forget_links(record.id)
+        if self._guard.forget(record.id):
+            await self._guard.change()
+
+    async def _remove_links(self) -> None:
+        """Of all that ended meanwhile, with one wait for the kernel."""
+        links, self._unlinked = self._unlinked, set()
+        await to_thread.run_sync(endpoint.detach_links, links)
+
+    async def remove(self, networks: Iterable[NetworkRecord]) -> None:
+        """Bridges and rules of networks whose rows are gone."""
+        await to_thread.run_sync(bridge.remove_bridges, tuple(networks))
+        await self._guard.change()
+
+
+def held_name(port: PublishedPort) -> str:
+    """The name under which the keeper holds a published port's socket; it says all about it."""
+    return f"port-{port.protocol}-{port.host_ip}-{port.host_port}"

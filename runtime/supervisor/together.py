@@ -1,0 +1,33 @@
+"""Work that many ask for at the same time, done once for all of them.
+
+A hundred containers start at once, and each needs the rules of the firewall to know it: whoever
+comes while the work is under way shares the next turn of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+
+class Together:
+    """`work` sees all that was true when it began."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._work = work
+        self._turn = anyio.Lock()
+        self._asked = 0
+        self._done = 0
+
+    async def ask(self) -> None:
+        """Returns when the work was done from beginning to end after this call. Raises what the
+        work raised, to one of those who asked; the next does it anew."""
+        self._asked += 1
+        ticket = self._asked
+        async with self._turn:
+            if self._done >= ticket:
+                return
+            covered = self._asked
+            await self._work()
+            self._done = covered
