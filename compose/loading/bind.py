@@ -62,6 +62,8 @@ class _Binding:
         if node.value is None and declared.annotation not in _TAKES_NULL:
             return _SKIP
         try:
+            if not declared.text and isinstance(node.value, str):
+                raise ValueError(f'a number is needed here, not the text "{node.value}"')
             return self._plain(node, declared.annotation, path)
         except Refused as refused:
             self.report.take(refused, path)
@@ -69,7 +71,7 @@ class _Binding:
             self.report.refuse(
                 _CODES.get(declared.annotation, "E085"), str(error), node.origin, path
             )
-        return _SKIP
+        return None  # stands for what was refused until the stage ends with the faults
 
     def _plain(self, node: Node, annotation: str, path: Path) -> Any:
         if annotation in _WARN:
@@ -95,7 +97,7 @@ class _Binding:
         optional = declared.annotation.endswith("| None]")
         for name, child in node.mapping.items():
             inside = declared.inside(name)
-            if inside is None or (name.startswith("x-") and declared.of is Service):
+            if inside is None:
                 continue
             if child.value is None and optional:
                 yield name, None
@@ -128,7 +130,11 @@ class _Binding:
 
 
 def _text(node: Node) -> str:
-    return "" if node.value is None else print_scalar(node.value)
+    value = node.value
+    if value.__class__ is dict or value.__class__ is list:
+        kind = "a mapping" if isinstance(value, dict) else "a list"
+        raise Refused(f"text is needed here, not {kind}", node, code="E085")
+    return "" if value is None else print_scalar(value)
 
 
 def _boolean(node: Node) -> bool:
@@ -149,6 +155,13 @@ def _integer(node: Node) -> int:
         except ValueError:
             raise ValueError(f"`{value}` is no integer") from None
     return int(value)  # type: ignore[arg-type]
+
+
+def _natural(node: Node) -> int:
+    number = _integer(node)
+    if number < 0:
+        raise ValueError(f"`{_text(node)}` is negative")
+    return number
 
 
 def _number(node: Node) -> float:
@@ -191,6 +204,8 @@ def _mode(node: Node) -> int:
             return int(value, 8)
         except ValueError:
             raise ValueError(f"`{value}` is no mode: octal digits are needed") from None
+    if isinstance(value, float):
+        raise ValueError(f"`{_text(node)}` is no mode")
     return _integer(node)
 
 
@@ -241,8 +256,7 @@ def _pairs(node: Node) -> dict[str, str | None]:
     if isinstance(node.value, list):
         return dict(_pair(item) for item in node.items)
     return {
-        name: None if child.value is None else print_scalar(child.value)
-        for name, child in node.mapping.items()
+        name: None if child.value is None else _text(child) for name, child in node.mapping.items()
     }
 
 
@@ -305,9 +319,12 @@ _WARN: dict[str, Callable[[Node, Report], None]] = {
 }
 _CODES = {"Command": "E088", "Seconds | None": "E089", "Bytes | None": "E089"}
 BINDERS: dict[str, Binder] = {
-    **dict.fromkeys(("str", "HostPath", "ContextPath", "BindSource", "str | None"), _text),
+    **dict.fromkeys(
+        ("str", "HostPath", "SourcePath", "ContextPath", "BindSource", "str | None"), _text
+    ),
     **dict.fromkeys(("bool", "bool | None"), _boolean),
     **dict.fromkeys(("int", "int | None"), _integer),
+    **dict.fromkeys(("Natural", "Natural | None"), _natural),
     "float | None": _number,
     "CpuText": _cpus,
     "Bytes | None": _size,

@@ -100,10 +100,9 @@ class _Checks:
         if not service.image and service.build is None and service.provider is None:
             message = f"the service `{service.name}` has neither an image nor a build"
             hint = "add `image`, `build` or `provider`"
-            image = self.project.origins.get((*path, "image"))
-            if image is not None and image.how:  # `image: ${IMAGE}`
-                path = (*path, "image")
-            self.refuse("E035", message, path, hint=hint, at_key=image is None)
+            given = self.project.origins.get((*path, "image")) is not None
+            path = (*path, "image") if given else path
+            self.refuse("E035", message, path, hint=hint, at_key=not given)
 
     def build(self, service: Service, path: Path) -> None:
         build = service.build

@@ -151,13 +151,10 @@ def read_env_files(paths: Iterable[str], environment: Environment, report: Repor
     for path in paths:
         file = read_text(path, what="env file")
 
-        def lookup(name: str) -> str | None:
-            return environment.get(name, read.get(name))
-
         def unset(name: str, where: Position) -> None:
             report.warn_unset(name, where, environment)
 
-        for name, variable in parse_dotenv(file, lookup, unset).items():
+        for name, variable in parse_dotenv(file, environment.get, unset, read).items():
             read.put(name, variable.value, variable.where)
     for name, value in read.items():
         if name not in environment:

@@ -8,7 +8,7 @@ reference makes it the value of a variable without name: 18.9).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from compose.errors import Fault, InvalidFile
 from compose.loading.environment import Variable
@@ -16,7 +16,6 @@ from compose.loading.variables import BadVariable, Lookup, substitute
 from compose.position import File, Position
 
 Unset = Callable[[str, Position], None]
-Outer = Lookup
 
 _BLANK = " \t\v\f\r\x85\xa0"
 _EXPORT = re.compile(r"export[ \t\v\f\r\x85\xa0]+")
@@ -36,16 +35,25 @@ _ESCAPES = {
 }
 
 
-def parse_dotenv(file: File, lookup: Lookup, unset: Unset) -> dict[str, Variable]:
-    """The variables of a file. `lookup` is asked before the keys above it. Raises InvalidFile."""
-    return _Parser(file, lookup, unset).parse()
+def parse_dotenv(
+    file: File, lookup: Lookup, unset: Unset, earlier: Mapping[str, str] | None = None
+) -> dict[str, Variable]:
+    """The variables of a file. Raises InvalidFile.
+
+    A variable in a value is asked of `lookup`, then of the keys above it, then of `earlier`: the
+    files read before.
+    """
+    return _Parser(file, lookup, unset, earlier or {}).parse()
 
 
 class _Parser:
-    def __init__(self, file: File, lookup: Lookup, unset: Unset) -> None:
+    def __init__(
+        self, file: File, lookup: Lookup, unset: Unset, earlier: Mapping[str, str]
+    ) -> None:
         self.file = file
         self.text = file.text.removeprefix("\ufeff").replace("\r\n", "\n")
         self.outer = lookup
+        self.earlier = earlier
         self.unset = unset
         self.found: dict[str, Variable] = {}
         self.at = 0
@@ -154,7 +162,7 @@ class _Parser:
         value = self.outer(name)
         if value is None and name in self.found:
             return self.found[name].value
-        return value
+        return self.earlier.get(name) if value is None else value
 
     def _position(self, index: int) -> Position:
         line = self.text.count("\n", 0, index) + 1

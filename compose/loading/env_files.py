@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from compose.errors import ComposeError, Fault, InvalidFile
+from compose.errors import Fault, InvalidFile, Path
 from compose.loading.discover import read_text
 from compose.loading.dotenv import parse_dotenv, parse_raw
 from compose.loading.environment import Environment, Variable
@@ -49,15 +49,15 @@ class _Reading:
             labels={**labels, **service.labels},
         )
 
-    def _variables(self, service: Service) -> dict[str, str | None]:
-        found: dict[str, str | None] = {}
+    def _variables(self, service: Service) -> dict[str, str]:
+        found: dict[str, str] = {}
         for index, env_file in enumerate(service.env_file):
             path = ("services", service.name, "env_file", index, "path")
-            where = self.origins.get(path) or self.origins.nearest(path[:-1])
             if not env_file.required and not os.path.exists(env_file.path):
                 continue
-            read = self._read(env_file, service, found, where)
+            read = self._read(env_file, service, found, path)
             found.update({name: variable.value for name, variable in read.items()})
+            where = self.origins.nearest(path)
             self._note("environment", service, read, service.environment, where)
         return found
 
@@ -65,24 +65,24 @@ class _Reading:
         self,
         env_file: EnvFile,
         service: Service,
-        found: Mapping[str, str | None],
-        where: Position | None,
+        found: Mapping[str, str],
+        path: Path,
     ) -> dict[str, Variable]:
+        where = self.origins.nearest(path)
         if env_file.format not in ("", "raw"):
             message = f"unknown format `{env_file.format}` of an env file"
+            where = self.origins.nearest((*path[:-1], "format"))
             raise InvalidFile(Fault("E072", message, where=where, hint="leave it out, or say raw"))
         file = _text_of(env_file.path, where)
 
         def lookup(name: str) -> str | None:
             value = self.environment.get(name)
-            if value is None:
-                value = service.environment.get(name)
-            return found.get(name) if value is None else value
+            return service.environment.get(name) if value is None else value
 
         with self.report.within("read because of", where):
             if env_file.format == "raw":
                 return parse_raw(file, lookup)
-            return parse_dotenv(file, lookup, self._unset)
+            return parse_dotenv(file, lookup, self._unset, found)
 
     def _unset(self, name: str, where: Position) -> None:
         self.report.warn_unset(name, where, self.environment)
@@ -115,7 +115,4 @@ class _Reading:
 
 
 def _text_of(path: str, where: Position | None) -> File:
-    try:
-        return read_text(path, where, what="env file")
-    except ComposeError:
-        raise
+    return read_text(path, where, what="env file")

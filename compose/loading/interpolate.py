@@ -138,6 +138,7 @@ def parse_float(text: str) -> float:
 Cast = tuple[str, Callable[[str], Scalar]]
 _KINDS: dict[str, Cast] = {
     "int": ("integer", parse_integer),
+    "Natural": ("integer", parse_integer),
     "float": ("number", parse_float),
     "bool": ("boolean", parse_boolean),
 }

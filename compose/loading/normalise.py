@@ -6,11 +6,11 @@ Also values that come from the environment. Works on the tree, after the last fi
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Mapping
 
 from compose.loading.environment import Environment
 from compose.model.lifecycle import STARTED
+from compose.model.mounts import clean
 from compose.tree import Node, Origin, Scalar, Step
 
 NAMESPACES = ("network_mode", "ipc", "pid", "uts", "cgroup")
@@ -115,8 +115,8 @@ def _normalise_service(service: Node, environment: Environment) -> None:
     volumes = service.get("volumes")
     for mount in volumes.items if volumes is not None else []:
         target = mount.get("target")
-        if target is not None and target.text:
-            target.value = posixpath.normpath(target.text)
+        if target is not None and isinstance(target.value, str):
+            target.value = clean(target.value)
     _hook_images(service)
 
 
@@ -149,7 +149,10 @@ def _resolve_mapping(node: Node | None, environment: Environment, *, keep: bool)
 def _depend(service: Node) -> None:
     found = service.get("depends_on")
     declared = found.mapping if found is not None else {}
-    implied = {n: d for n, d in _dependencies(service) if n not in declared}
+    implied: dict[str, Node] = {}
+    for name, dependency in _dependencies(service):
+        if name not in declared:
+            implied.setdefault(name, dependency)
     if not implied:
         return
     if found is None or not isinstance(found.value, dict):

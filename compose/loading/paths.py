@@ -70,7 +70,10 @@ class _Paths:
             return
         if kind == "source" and not self._is_bind(leaf, parent, path):
             return
-        if text and not _WINDOWS.match(text):
+        if kind in ("file", "source"):
+            if not _WINDOWS.match(text):
+                leaf.value = self.join(text)
+        elif text:
             leaf.value = self.join(text)
 
     def _is_bind(self, leaf: Node, parent: Node | None, path: Path) -> bool:
@@ -90,7 +93,8 @@ class _Paths:
 _KINDS = {
     "HostPath": "path",
     "tuple[HostPath, ...]": "path",
-    "SshKeys": "path",
+    "SourcePath": "file",
+    "SshKeys": "file",
     "ContextPath": "context",
     "Mapping[str, ContextPath]": "context",
     "BindSource": "source",

@@ -111,16 +111,17 @@ def _apply(braced: re.Match[str], lookup: Lookup, unset: Unset, depth: int) -> s
     name, operator, word = braced["name"], braced["operator"], braced["word"]
     if not operator:
         return _value(name, lookup, unset)
+    # also when it is not used: what is wrong in it is told on every machine, not on some
+    word = _word(word, lookup, unset, depth)
     value = lookup(name)
     present = value is not None and (value != "" or ":" not in operator)
     if operator.endswith("-"):
-        return value if present and value is not None else _word(word, lookup, unset, depth)
+        return value if present and value is not None else word
     if operator.endswith("+"):
-        return _word(word, lookup, unset, depth) if present else ""
+        return word if present else ""
     if present and value is not None:
         return value
-    reason = _word(word, lookup, unset, depth)
-    message = f"the variable `{name}` is required" + (f": {reason}" if reason else "")
+    message = f"the variable `{name}` is required" + (f": {word}" if word else "")
     raise BadVariable("required", message, name=name)
 
 

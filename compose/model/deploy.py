@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
 from compose.model.resources import DeviceRequest, check_request
 from compose.model.shapes import as_lists, before_equals
-from compose.model.units import Bytes, Seconds
+from compose.model.units import Bytes, Natural, Seconds
 
 
 @attributes
@@ -19,7 +19,7 @@ class DiscreteResource:
     """A counted resource of a cluster's node."""
 
     kind: str = ""
-    value: int | None = None
+    value: int = 0
     extensions: Extensions = attribute(default=EMPTY, written=False)
 
 
@@ -71,7 +71,7 @@ class Resources:
 class UpdateConfig:
     """How a cluster replaces containers."""
 
-    parallelism: int | None = None
+    parallelism: Natural | None = None
     delay: Seconds | None = None
     failure_action: str = ""
     monitor: Seconds | None = None
@@ -87,7 +87,7 @@ class RestartPolicy:
 
     condition: str = ""
     delay: Seconds | None = None
-    max_attempts: int | None = None
+    max_attempts: Natural | None = None
     window: Seconds | None = None
     extensions: Extensions = attribute(default=EMPTY, written=False)
 
@@ -106,7 +106,7 @@ class Placement:
 
     constraints: tuple[str, ...] = ()
     preferences: tuple[PlacementPreference, ...] = attribute(default=(), of=PlacementPreference)
-    max_replicas_per_node: int | None = None
+    max_replicas_per_node: Natural | None = None
     extensions: Extensions = attribute(default=EMPTY, written=False)
 
 

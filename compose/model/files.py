@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from compose.errors import Path
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
-from compose.model.shapes import HostPath
+from compose.model.shapes import SourcePath
 from compose.tree import Node, Refused
 
 
@@ -16,7 +16,7 @@ class Secret:
     variable."""
 
     name: str = ""
-    file: HostPath = ""
+    file: SourcePath = ""
     environment: str = ""
     content: str | None = attribute(default=None, written=False)
     external: bool = False
@@ -32,7 +32,7 @@ class Config:
     """Where a config comes from: `file`, `environment`, `content` or outside."""
 
     name: str = ""
-    file: HostPath = ""
+    file: SourcePath = ""
     environment: str = ""
     content: str | None = None
     external: bool = False
@@ -60,4 +60,4 @@ def _check_sources(node: Node, sources: tuple[str, ...]) -> None:
         raise Refused(f"{words} exclude each other", second.derived(None), code="E095")
     if not found and external is None and "driver" not in node.mapping:
         choice = ", ".join(f"`{name}`" for name in sources)
-        raise Refused(f"one of {choice} is needed", node.derived(None), code="E096")
+        raise Refused(f"one of {choice} is needed", Node(None, node.named_at), code="E096")

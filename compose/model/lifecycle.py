@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from compose.errors import Path
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
 from compose.model.shapes import Command, replaced
-from compose.model.units import Seconds
+from compose.model.units import Natural, Seconds
 from compose.tree import Node, Refused
 
 STARTED = "service_started"
@@ -42,7 +42,7 @@ class Healthcheck:
     test: HealthTest = attribute(default=None, merge=replaced)
     interval: Seconds | None = None
     timeout: Seconds | None = None
-    retries: int | None = None
+    retries: Natural | None = None
     start_period: Seconds | None = None
     start_interval: Seconds | None = None
     disable: bool = False

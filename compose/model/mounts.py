@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from compose.errors import Path
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
 from compose.model.shapes import BindSource, as_lists, before_equals
-from compose.model.units import Bytes, print_scalar
+from compose.model.units import Bytes, Natural, print_scalar
 from compose.tree import Node, Refused
 
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _LABELS = ("z", "Z")
-_DRIVE = re.compile(r"[a-zA-Z]:(?:\\|/[^:]*:[\\/]|[^:]*$)")
+_DRIVE = re.compile(r"[a-zA-Z]:(?:\\|/[^:]*:[\\/])")
+"""A drive of Windows. `v:/a` is none but the volume `v`: the reference takes any letter for a
+drive, which leaves a target that no engine mounts (18.3)."""
 
 
 # ---- classes
@@ -28,11 +30,12 @@ _DRIVE = re.compile(r"[a-zA-Z]:(?:\\|/[^:]*:[\\/]|[^:]*$)")
 class BindOptions:
     """How a folder or file of the host is mounted.
 
-    A long entry without `bind` leaves `create_host_path` False: a missing source is then an error.
+    A long entry that does not ask for `create_host_path` leaves it False: a missing source is then
+    an error.
     """
 
     propagation: str = ""
-    create_host_path: bool = attribute(default=False, implied=True)
+    create_host_path: bool = False
     recursive: str = ""
     selinux: str = ""
     extensions: Extensions = attribute(default=EMPTY, written=False)
@@ -54,7 +57,7 @@ class TmpfsOptions:
     """Size and mode of a tmpfs mount."""
 
     size: Bytes | None = None
-    mode: int | None = attribute(default=None, text=False)
+    mode: Natural | None = attribute(default=None, text=False)
     extensions: Extensions = attribute(default=EMPTY, written=False)
 
 
@@ -157,9 +160,15 @@ def parse_short(text: str, item: Node) -> dict[str, object]:
     if len(fields) > 3:
         raise _refused(text, item, "it has too many colons")
     if len(fields) == 1:
-        return {"type": "volume", "target": posixpath.normpath(fields[0]), "volume": {}}
-    source, target = fields[0], posixpath.normpath(fields[1])
+        return {"type": "volume", "target": clean(fields[0]), "volume": {}}
+    source, target = fields[0], clean(fields[1])
     return _mount(source, target, fields[2].split(",") if len(fields) == 3 else [])
+
+
+def clean(target: str) -> str:
+    """The path without `.`, `..` and doubled slashes; empty text is `.`."""
+    path = posixpath.normpath(target)
+    return path[1:] if path.startswith("//") else path
 
 
 def _mount(source: str, target: str, options: list[str]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import re
 
 from compose.errors import Path
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
-from compose.model.units import print_scalar
+from compose.model.units import Natural, print_scalar
 from compose.tree import Node, Refused
 
 PROTOCOLS = ("tcp", "udp", "sctp")
@@ -25,7 +25,7 @@ class Port:
     `mode` is ingress or host; `host_ip` empty means all addresses.
     """
 
-    target: int = attribute()
+    target: Natural = attribute()
     published: str = ""
     host_ip: str = ""
     protocol: str = attribute(default="", implied="tcp")

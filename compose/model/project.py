@@ -22,7 +22,7 @@ RESOURCES = ("networks", "volumes", "secrets", "configs", "models")
 class ComposeFile:
     """The top level of a file, for the walkers of loading/."""
 
-    version: str = attribute(default="", text=False)
+    version: str = ""
     name: str = ""
     services: Mapping[str, Service] = attribute(default=EMPTY, of=Service)
     networks: Mapping[str, Network] = attribute(default=EMPTY, of=Network, canonical=external_names)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from compose.errors import Path
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
-from compose.model.units import Bytes, print_scalar
+from compose.model.units import Bytes, Natural, print_scalar
 from compose.tree import Node, Refused
 
 
@@ -19,7 +19,7 @@ class WeightDevice:
     """The share of one device's I/O, 10 to 1000."""
 
     path: str = ""
-    weight: int | None = None
+    weight: Natural | None = attribute(default=None, text=False)
 
 
 @attributes
@@ -34,7 +34,7 @@ class ThrottleDevice:
 class BlkioConfig:
     """Limits of block I/O."""
 
-    weight: int | None = None
+    weight: Natural | None = attribute(default=None, text=False)
     weight_device: tuple[WeightDevice, ...] = attribute(default=(), of=WeightDevice)
     device_read_bps: tuple[ThrottleDevice, ...] = attribute(default=(), of=ThrottleDevice)
     device_read_iops: tuple[ThrottleDevice, ...] = attribute(default=(), of=ThrottleDevice)
@@ -119,7 +119,9 @@ def device_key(item: Node, _path: Path) -> object:
         fields = item.value.split(":")
         return fields[1] if len(fields) > 1 else fields[0]
     target = item.get("target")
-    return target.value if target is not None and not target.items else id(item)
+    if target is None:
+        raise Refused("a device needs a `target`", item, code="E034")
+    return id(item) if target.items else target.value
 
 
 def all_gpus(node: Node, _path: Path) -> Node:

@@ -137,7 +137,7 @@ class Service:
     mac_address: str = ""
     mem_limit: Bytes | None = None
     mem_reservation: Bytes | None = None
-    mem_swappiness: int | None = None
+    mem_swappiness: Bytes | None = None  # read and printed as a size is: Docker's habit
     memswap_limit: Bytes | None = None
     models: Mapping[str, ServiceModel | None] = attribute(default=EMPTY, of=ServiceModel, canonical=names_to_mapping, merge=as_name_maps)
     network_mode: str = ""

@@ -12,6 +12,8 @@ from compose.tree import Node, Refused
 
 HostPath = str
 """A path of the host: relative to the project directory, `~` is HOME; absolute after loading."""
+SourcePath = str
+"""The same for the file of a config or secret, where empty is the project directory itself."""
 ContextPath = str
 """A host path unless it is a URL or `service:NAME`."""
 BindSource = str

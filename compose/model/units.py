@@ -11,6 +11,8 @@ import re
 
 Bytes = int
 """A size; multiples are powers of 1024."""
+Natural = int
+"""A number that cannot be negative."""
 Seconds = float
 """A duration; Compose files may go down to nanoseconds."""
 

@@ -74,6 +74,7 @@ KEPT_WHEN_ZERO: dict[str, str] = {
     "Healthcheck": "interval timeout retries start_period start_interval",
     "Network": "enable_ipv4 enable_ipv6",
     "Dependency": "required",
+    "DiscreteResource": "kind value",
     "FileReference": "mode",
     "SecretReference": "mode",
     "EnvFile": "required",
@@ -179,7 +180,8 @@ def _project(project: Project, form: _Form) -> dict[str, Any]:
         if value or name in TOP_LEVEL_ALWAYS:
             plain[name] = value
     for name in form.sort(project.extensions):
-        plain[name] = _free(project.extensions[name], form)
+        held = project.extensions[name]
+        plain[name] = None if form.json and held == [] else _free(held, form)
     return plain
 
 
