@@ -7,23 +7,30 @@ As Stack: reads are plain, acts run in this thread; nothing is printed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from compose.errors import NotFound
+from compose.options import PruneOptions
 from runtime import tasks
 from runtime.engine import Engine
 from runtime.paths import Paths, find_paths
 from runtime.values import (
     ContainerRecord,
+    DiskUsage,
+    ImageDetails,
     ImageRecord,
+    LoadedImage,
     NetworkOptions,
     NetworkRecord,
     Progress,
     ProjectRecord,
+    Pruned,
     VolumeOptions,
     VolumeRecord,
 )
+
+OnProgress = Callable[[Progress], None]
 
 
 class ProjectRow(NamedTuple):
@@ -43,6 +50,16 @@ class ProjectRow(NamedTuple):
     @property
     def is_up(self) -> bool:
         return any(record.is_running for record in self.containers)
+
+
+class PrunedSystem(NamedTuple):
+    """What `system prune` removed: ids of containers, names of networks and volumes."""
+
+    containers: tuple[str, ...]
+    networks: tuple[str, ...]
+    volumes: tuple[str, ...]
+    images: Pruned
+    reclaimed: int
 
 
 class Machine:
@@ -119,15 +136,72 @@ class Machine:
             raise NotFound(f"no such image: {reference}", code="E500")
         return found
 
-    def import_image(
-        self, archive: str, name: str, *, on_progress: Callable[[Progress], None] | None = None
-    ) -> ImageRecord:
-        """A root file system in a tar, a `docker save` or an OCI layout, under the name."""
-        return tasks.run(self._engine.import_image, archive, name, on_progress)
+    def image_details(self, reference: str, *, platform: str = "") -> ImageDetails:
+        """Raises NotFound."""
+        return self._engine.image_manager.details(reference, platform=platform)
 
-    def remove_image(self, reference: str) -> None:
-        """Raises NotFound; InUse while a container is made from it."""
-        tasks.run(self._engine.remove_image, reference)
+    def used_images(self) -> frozenset[str]:
+        """Ids of images that a container is made from or mounts."""
+        return self._engine.image_manager.used_ids()
+
+    def import_image(
+        self,
+        source: str,
+        name: str = "",
+        *,
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: str = "",
+        on_progress: OnProgress | None = None,
+    ) -> ImageRecord:
+        """A root file system in a tar (a path, an URL or `-`) becomes an image of one layer."""
+        return self._engine.image_manager.import_tar(
+            source,
+            name,
+            changes=changes,
+            message=message,
+            platform=platform,
+            on_progress=on_progress,
+        )
+
+    def load_images(
+        self, source: str, *, platform: str = "", on_progress: OnProgress | None = None
+    ) -> tuple[LoadedImage, ...]:
+        """What `docker save` or `image save` wrote, or an OCI layout: a file, a folder or `-`."""
+        return self._engine.image_manager.load(source, platform=platform, on_progress=on_progress)
+
+    def save_images(self, names: Sequence[str], target: str, *, platform: str = "") -> None:
+        """Into a file, a folder or, with `-`, stdout. Raises NotFound."""
+        self._engine.image_manager.save(names, target, platform=platform)
+
+    def tag_image(self, source: str, target: str) -> None:
+        """Raises NotFound."""
+        self._engine.image_manager.tag(source, target)
+
+    def remove_image(
+        self, reference: str, *, force: bool = False, prune: bool = True, platform: str = ""
+    ) -> tuple[str, ...]:
+        """Lines that say what went. Raises NotFound; InUse while a container needs it."""
+        return self._engine.image_manager.remove(
+            reference, force=force, prune=prune, platform=platform
+        )
+
+    def prune_images(self, options: PruneOptions) -> Pruned:
+        """Images that no container needs: those without a name, or `all`; and blobs and layers that
+        belong to none."""
+        used = self._engine.image_manager.used_ids()
+        named = {record.id for record in self.images() if record.name}
+        doomed = {
+            record.id
+            for record in self.images()
+            if record.id not in used
+            and (options.all or record.id not in named)
+            and _is_meant(options, record.created_at, record.config.labels)
+        }
+        return self._engine.image_manager.prune(sorted(doomed))
+
+    def disk_usage(self) -> DiskUsage:
+        return self._engine.image_manager.usage()
 
     def pinned_image(self, reference: str) -> str:
         """`nginx:1.27@sha256:...`: the name with the digest under which it was pulled.
@@ -185,9 +259,82 @@ class Machine:
         """Raises NotFound; InUse while a container mounts it."""
         tasks.run(self._engine.remove_volume, name)
 
+    # --- all of it
+
+    def prune(self, options: PruneOptions) -> PrunedSystem:
+        """What nothing uses: stopped containers first, then what they alone were using."""
+        sizes = self.disk_usage()
+        containers = [
+            record
+            for record in self.containers()
+            if record.state.status in ("created", "exited", "dead")
+            and _is_meant(options, record.created_at, record.options.labels)
+        ]
+        for record in containers:
+            tasks.run(self._owner(record.options.project).remove_container, record.id)
+        networks = self._unused_networks(options)
+        for network in networks:
+            self.remove_network(network.name)
+        volumes = self._unused_volumes(options) if options.volumes else []
+        for volume in volumes:
+            self.remove_volume(volume.name)
+        images = self.prune_images(options)
+        freed = sum(sizes.containers.get(record.id, 0) for record in containers)
+        freed += sum(sizes.volumes.get(volume.name, 0) for volume in volumes)
+        return PrunedSystem(
+            tuple(record.id for record in containers),
+            tuple(network.name for network in networks),
+            tuple(volume.name for volume in volumes),
+            images,
+            freed + images.reclaimed,
+        )
+
+    def _unused_networks(self, options: PruneOptions) -> list[NetworkRecord]:
+        used = {
+            endpoint.network
+            for record in self.containers()
+            for endpoint in record.options.endpoints
+        }
+        return [
+            network
+            for network in self.networks()
+            if network.name not in used
+            and _is_meant(options, network.created_at, network.options.labels)
+        ]
+
+    def _unused_volumes(self, options: PruneOptions) -> list[VolumeRecord]:
+        used = {
+            name
+            for record in self.containers()
+            for name in (
+                *record.anonymous_volumes.values(),
+                *(mount.source for mount in record.options.mounts),
+            )
+        }
+        return [
+            volume
+            for volume in self.volumes()
+            if volume.options.anonymous
+            and volume.name not in used
+            and _is_meant(options, volume.created_at, volume.options.labels)
+        ]
+
     def _owner(self, project: str) -> Engine:
         """The engine of the project that a resource belongs to: its supervisor has to act."""
         return self._engine_of(project) if project else self._engine
+
+
+def _is_meant(options: PruneOptions, created_at: float, labels: Mapping[str, str]) -> bool:
+    return (
+        (options.until is None or created_at < options.until)
+        and all(_has(labels, wanted) for wanted in options.labels)
+        and not any(_has(labels, unwanted) for unwanted in options.without_labels)
+    )
+
+
+def _has(labels: Mapping[str, str], text: str) -> bool:
+    key, equals, value = text.partition("=")
+    return key in labels and (not equals or labels[key] == value)
 
 
 def _starts_at_boot(record: ContainerRecord) -> bool:

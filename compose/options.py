@@ -220,6 +220,20 @@ class PullOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PruneOptions:
+    """What may go of the things that nothing uses. `until`: made before that moment; labels are
+    `KEY` or `KEY=VALUE`, all must hold."""
+
+    all: bool = False
+    """Images with a name, too."""
+    volumes: bool = False
+    """Anonymous volumes, too."""
+    until: float | None = None
+    labels: tuple[str, ...] = ()
+    without_labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitOptions:
     services: Services
     down_project: bool = False

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import messages
 from runtime.control import Channel, NobodyThere
@@ -39,6 +39,9 @@ from runtime.values import (
     VolumeOptions,
     VolumeRecord,
 )
+
+if TYPE_CHECKING:
+    from runtime.images.managing import ImageManager
 
 START_ATTEMPTS = 3
 _REPEATABLE = (messages.RemoveNetwork, messages.KillContainer, messages.StopContainer)
@@ -154,11 +157,19 @@ class Engine:
 
         return Images(self.paths).list()
 
-    def image(self, reference: str) -> ImageRecord | None:
-        """`host`, `dir:PATH` and `oci:PATH` too. None when it is not here."""
+    def image(self, reference: str, *, platform: str = "") -> ImageRecord | None:
+        """`host`, `dir:PATH` and `oci:PATH` too. None when it is not here, or not for the
+        platform."""
         from runtime.images.front import Images
 
-        return Images(self.paths).find(reference)
+        return Images(self.paths).find(reference, platform=platform)
+
+    @property
+    def image_manager(self) -> ImageManager:
+        """What is done to images alone: import, load, save, tag, remove, prune, inspect."""
+        from runtime.images.managing import ImageManager
+
+        return ImageManager(self.paths)
 
     def events(
         self, project: str, *, since: float | None = None, until: float | None = None
@@ -277,12 +288,7 @@ class Engine:
 
     async def remove_image(self, reference: str) -> None:
         """Raises NotFound; InUse while a container is made from it."""
-        from runtime.images import front
-
-        users = [record.name for record in self.containers() if record.options.image == reference]
-        if users:
-            raise InUse(f"image {reference} is in use by {', '.join(users)}", code="E316")
-        front.remove(self.paths, reference)
+        self.image_manager.remove(reference)
 
     # --- networks and volumes
 

@@ -509,6 +509,83 @@ class ImageRecord:
     config: ImageConfig = ImageConfig()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryLine:
+    """One step of an image's making. `size` is that of its layer, 0 for a step without one."""
+
+    created_at: float = 0.0
+    created_by: str = ""
+    comment: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDetails:
+    """All that is known about an image."""
+
+    record: ImageRecord
+    names: tuple[str, ...] = ()
+    """Familiar, with tags."""
+    digests: tuple[str, ...] = ()
+    """`nginx@sha256:...`: how registries know it."""
+    media_type: str = ""
+    manifest_digest: str = ""
+    manifest_size: int = 0
+    layers: tuple[str, ...] = ()
+    """diff IDs, lowest first."""
+    folders: tuple[str, ...] = ()
+    """The unpacked layers, lowest first."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the manifest."""
+    history: tuple[HistoryLine, ...] = ()
+    """Oldest first."""
+    document: str = "{}"
+    """The image config as it came: JSON."""
+    tagged_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedImage:
+    """An image out of an archive; `names` are those that it has there."""
+
+    id: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What was removed, as lines of `docker image rm`, and the bytes that came free."""
+
+    lines: tuple[str, ...] = ()
+    reclaimed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageUsage:
+    """What an image takes on the disk. `unique` bytes are of layers that no other image has."""
+
+    record: ImageRecord
+    shared: int = 0
+    unique: int = 0
+    containers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskUsage:
+    """What lies below the root, in bytes. `images` one an image; `containers` and `volumes` one by
+    one, by id and name."""
+
+    images: tuple[ImageUsage, ...] = ()
+    layers: int = 0
+    """All unpacked layers together."""
+    blobs: int = 0
+    """The layers as they came, manifests and configs."""
+    leftovers: int = 0
+    """Of that: what no image needs any more."""
+    containers: Mapping[str, int] = field(default_factory=dict)
+    volumes: Mapping[str, int] = field(default_factory=dict)
+
+
 # --- what happens
 
 

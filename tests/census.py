@@ -83,9 +83,9 @@ def cgroups(paths: Paths) -> Iterator[str]:
 def cgroup_folders(paths: Paths) -> Iterator[Path]:
     name = f"pycompose-{paths.root_hash}"
     for top in (CGROUPS, *CGROUPS.glob("*")):
-        if (top / name).is_dir():
-            yield top / name
-            yield from (folder for folder in (top / name).rglob("*") if folder.is_dir())
+        # os.walk leaves out what goes away under it: the engine may just be ending
+        for folder, _folders, _files in os.walk(top / name):
+            yield Path(folder)
 
 
 def sockets(paths: Paths) -> Iterator[str]:

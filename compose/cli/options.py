@@ -82,6 +82,9 @@ RowFormat = Annotated[
 InspectFormat = Annotated[
     str, Flag("-f", "--format", metavar="TEMPLATE", help="json or a template")
 ]
+ImagePlatform = Annotated[
+    str, Flag("--platform", metavar="OS/ARCHITECTURE", help="made for this platform")
+]
 
 _PULL: dict[str, PullPolicy] = {
     "": "",

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from compose.errors import ComposeError
-from runtime.values import ContainerRecord, NetworkRecord, VolumeRecord
+from runtime.values import ContainerRecord, ImageRecord, NetworkRecord, VolumeRecord
 
-Record = TypeVar("Record", NetworkRecord, VolumeRecord)
+Record = TypeVar("Record", NetworkRecord, VolumeRecord, ImageRecord)
 Containers = Callable[[], Sequence[ContainerRecord]]
 Tests = Mapping[str, Callable[[Record, str], bool]]
 
@@ -46,6 +46,66 @@ def select_volumes(
     }
     used = used_volumes(containers()) if _asks("dangling", filters) else set()
     return _select(records, filters, tests)
+
+
+def select_images(
+    records: Sequence[ImageRecord],
+    filters: Sequence[str],
+    *,
+    moment: Callable[[str, str], float | None],
+    name: str = "",
+) -> list[ImageRecord]:
+    """`before since until dangling label reference`; `name` is a repository, with a tag or without.
+
+    `moment` reads a time as flags write it.
+    """
+
+    def created(text: str) -> float:
+        return next((one.created_at for one in records if _is_named(one, text)), 0.0)
+
+    tests: Tests[ImageRecord] = {
+        "before": lambda record, value: record.created_at < created(value),
+        "since": lambda record, value: record.created_at > created(value),
+        "until": lambda record, value: record.created_at < (moment("--filter until", value) or 0.0),
+        "dangling": lambda record, value: (not record.name) == _truth(value),
+        "label": lambda record, value: _has_label(record.config.labels, value),
+        "reference": lambda record, value: _is_like(record.name, value),
+    }
+    asked = [text.partition("=") for text in filters]
+    for key, _equals, value in asked:
+        if key in ("before", "since") and not any(_is_named(one, value) for one in records):
+            raise ComposeError(f"no such image: {value}", code="E500")
+    found = _select(records, filters, tests)
+    return [record for record in found if not name or _is_of(record.name, name)]
+
+
+def _is_named(record: ImageRecord, text: str) -> bool:
+    """By its name, with `latest` where nothing is said, or by the beginning of its id."""
+    named = text if ":" in text.rpartition("/")[2] or "@" in text else f"{text}:latest"
+    is_id = len(text) >= 4 and record.id.removeprefix("sha256:").startswith(
+        text.removeprefix("sha256:")
+    )
+    return record.name == named or is_id
+
+
+def _is_of(name: str, wanted: str) -> bool:
+    return bool(name) and wanted in (name, _repository(name))
+
+
+def _repository(name: str) -> str:
+    base = name.partition("@")[0]
+    head, colon, tag = base.rpartition(":")
+    return head if colon and "/" not in tag else base
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    """Docker's: `*` stops at a slash, and the tag may be left out."""
+    expression = "".join(_GLOB.get(letter) or re.escape(letter) for letter in pattern)
+    wanted = re.compile(expression)
+    return bool(name) and any(wanted.fullmatch(text) for text in (name, _repository(name)))
+
+
+_GLOB = {"*": "[^/]*", "?": "[^/]", "[": "[", "]": "]"}
 
 
 def used_volumes(containers: Sequence[ContainerRecord]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Images as `images` shows them: those that the project's containers were made from. Pure."""
+"""Images as `images` and the group `image` show them. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from compose.output import humanise
+from compose.output.image_rows import HistoryRow, ImageRow, split_name
 from compose.output.rows import short_id
-from compose.output.tables import show_section
-from runtime.values import ContainerRecord, ImageRecord
+from compose.output.tables import show_rows, show_section
+from runtime.values import ContainerRecord, ImageDetails, ImageRecord, Pruned
 
+IMAGES = ("Repository", "Tag", "ID", "CreatedSince", "Size")
+WITH_DIGESTS = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
+HISTORY = ("ID", "CreatedSince", "CreatedBy", "Size", "Comment")
 HEAD = ("CONTAINER", "REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "SIZE", "CREATED")
 
 
@@ -22,6 +26,65 @@ class Used(Protocol):
 
     @property
     def image(self) -> ImageRecord | None: ...
+
+
+def show_images(
+    records: Sequence[ImageRecord],
+    *,
+    format: str,
+    quiet: bool = False,
+    truncate: bool = True,
+    digests: bool = False,
+    now: float | None = None,
+) -> list[str]:
+    """`image ls`; one line for each name."""
+    now = time.time() if now is None else now
+    rows = [ImageRow(record, now, truncate=truncate) for record in records]
+    if quiet:
+        return [row.ID for row in rows]
+    return show_rows(rows, ImageRow, format=format, columns=WITH_DIGESTS if digests else IMAGES)
+
+
+def show_history(
+    details: ImageDetails,
+    *,
+    format: str,
+    quiet: bool = False,
+    truncate: bool = True,
+    human: bool = True,
+    now: float | None = None,
+) -> list[str]:
+    """`image history`, the last step first."""
+    now = time.time() if now is None else now
+    rows = [
+        HistoryRow(
+            line,
+            now,
+            image_id="" if index else details.record.id,
+            truncate=truncate,
+            human=human,
+        )
+        for index, line in enumerate(reversed(details.history))
+    ]
+    if quiet:
+        return [row.ID for row in rows]
+    return show_rows(rows, HistoryRow, format=format, columns=HISTORY)
+
+
+def show_pruned(pruned: Pruned) -> list[str]:
+    """`image prune`."""
+    lines = deleted(pruned)
+    return [*lines, *([""] if lines else []), reclaimed(pruned.reclaimed)]
+
+
+def deleted(pruned: Pruned) -> list[str]:
+    """The section of images, in the small letters that Docker has here."""
+    lines = [line[:1].lower() + line[1:] for line in pruned.lines]
+    return ["Deleted Images:", *lines] if lines else []
+
+
+def reclaimed(count: int) -> str:
+    return f"Total reclaimed space: {humanise.size(count)}"
 
 
 def show_used(
@@ -101,13 +164,3 @@ def parse_created(text: str) -> float:
     import calendar
 
     return float(calendar.timegm(seconds))
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """`registry:5000/web:1` -> its repository and its tag; `dir:` and `oci:` paths and digests stay
-    whole."""
-    if name.startswith(("dir:", "oci:")):
-        return name, ""
-    base, _, _digest = name.partition("@")
-    head, colon, tag = base.rpartition(":")
-    return (head, tag) if colon and "/" not in tag else (base, "")

@@ -1,4 +1,4 @@
-"""All that is known about a network or a volume, in the shape of Docker's `inspect`. Pure."""
+"""All that is known about a network, a volume or an image, as Docker's `inspect` shows it. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from compose.errors import ComposeError
 from compose.output import humanise
-from runtime.values import ContainerRecord, NetworkRecord, VolumeRecord
+from runtime.values import ContainerRecord, ImageDetails, NetworkRecord, VolumeRecord
 
 
 def network(record: NetworkRecord, containers: Sequence[ContainerRecord]) -> dict[str, Any]:
@@ -63,6 +63,48 @@ def volume(record: VolumeRecord, containers: Sequence[ContainerRecord]) -> dict[
         "Options": dict(record.options.driver_opts),
         "Scope": "local",
     }
+
+
+def image(details: ImageDetails) -> dict[str, Any]:
+    """What is configured stands there as the image's maker wrote it."""
+    record, document = details.record, json.loads(details.document)
+    found: dict[str, Any] = {
+        "Id": record.id,
+        "RepoTags": list(details.names),
+        "RepoDigests": list(details.digests),
+        "Parent": "",
+        "Comment": next((step.comment for step in reversed(details.history)), ""),
+        "Created": document.get("created", ""),
+        "DockerVersion": document.get("docker_version", ""),
+        "Author": document.get("author", ""),
+        "Config": document.get("config"),
+        "Architecture": record.config.architecture,
+    }
+    if record.config.variant:
+        found["Variant"] = record.config.variant
+    found |= {
+        "Os": record.config.os,
+        "Size": record.size,
+        "GraphDriver": _driver(details.folders),
+        "RootFS": {"Type": "layers", "Layers": list(details.layers)},
+        "Metadata": {"LastTagTime": humanise.timestamp(details.tagged_at)},
+    }
+    if details.manifest_digest:
+        found["Descriptor"] = {
+            "mediaType": details.media_type,
+            "digest": details.manifest_digest,
+            "size": details.manifest_size,
+            **({"annotations": dict(details.annotations)} if details.annotations else {}),
+        }
+    return found
+
+
+def _driver(folders: Sequence[str]) -> dict[str, Any]:
+    """Lowest first in, topmost first out, as overlayfs is told."""
+    data = {"UpperDir": folders[-1]} if folders else {}
+    if len(folders) > 1:
+        data = {"LowerDir": ":".join(reversed(folders[:-1])), **data}
+    return {"Data": data, "Name": "overlay2"}
 
 
 def show(found: Sequence[Mapping[str, Any]], *, format: str = "") -> list[str]:

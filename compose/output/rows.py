@@ -134,10 +134,10 @@ class ContainerRow(Row):
 
     @property
     def Labels(self) -> str:
-        return ",".join(f"{key}={value}" for key, value in self.record.options.labels.items())
+        return ",".join(f"{key}={value}" for key, value in labels_of(self.record).items())
 
     def Label(self, name: str) -> str:
-        return self.record.options.labels.get(name, "")
+        return labels_of(self.record).get(name, "")
 
     @property
     def Engine(self) -> str:
@@ -159,6 +159,17 @@ class ContainerRow(Row):
     @property
     def Size(self) -> str:
         return "0B"
+
+
+def labels_of(record: ContainerRecord) -> dict[str, str]:
+    """The image's with the container's own over them. V34: of the image none that means something
+    to the engine."""
+    of_image = {
+        key: value
+        for key, value in record.image.labels.items()
+        if not key.startswith("com.docker.compose.")
+    }
+    return {**of_image, **record.options.labels}
 
 
 def command_of(record: ContainerRecord) -> tuple[str, ...]:

@@ -47,11 +47,15 @@ def load(
     store: Store,
     source: Path | int,
     *,
-    machine: Platform,
-    platform: str = "",
+    wanted: Platform,
+    is_given: bool = False,
     on_progress: OnProgress | None = None,
 ) -> tuple[Loaded, ...]:
-    """Everything in the archive at a path or behind a descriptor. Raises BadArchive, BadImage."""
+    """Everything in the archive at a path or behind a descriptor, for the wanted platform where
+    there is a choice; without a choice only when it `is_given` must it fit.
+
+    Raises BadArchive, BadImage, NotFound.
+    """
     with store.adding():
         opened = (
             open_stream(store.blobs, source)
@@ -59,7 +63,7 @@ def load(
             else open_source(store.blobs, source)
         )
         with opened as members:
-            loader = _Loader(store, members, machine, platform, on_progress)
+            loader = _Loader(store, members, wanted, is_given, on_progress)
             return tuple(loader.load_all())
 
 
@@ -68,20 +72,20 @@ def load_layout(
     path: Path,
     *,
     tag: str = "",
-    machine: Platform,
-    platform: str = "",
+    wanted: Platform,
+    is_given: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ImageRow:
     """The one image that `oci:PATH[:TAG]` means, without a name. Raises NotFound, BadImage."""
     with store.adding(), open_source(store.blobs, path) as members:
-        loader = _Loader(store, members, machine, platform, on_progress)
+        loader = _Loader(store, members, wanted, is_given, on_progress)
         return loader.load_one(_chosen(members, path, tag))
 
 
-def find_layout(store: Store, path: Path, *, tag: str, machine: Platform) -> ImageRow | None:
+def find_layout(store: Store, path: Path, *, tag: str, wanted: Platform) -> ImageRow | None:
     """The same, when it is in the store already; reads the layout's small documents alone."""
     with open_source(store.blobs, path) as members:
-        loader = _Loader(store, members, machine, "", None)
+        loader = _Loader(store, members, wanted, False, None)
         return store.rows.by_id(digests.hex_of(loader.manifest_of(_chosen(members, path, tag)).id))
 
 
@@ -132,14 +136,14 @@ class _Loader:
         self,
         store: Store,
         members: Source,
-        machine: Platform,
-        platform: str,
+        wanted: Platform,
+        is_given: bool,
         on_progress: OnProgress | None,
     ) -> None:
         self._store = store
         self._members = members
-        self._wanted = manifest.parse_platform(platform, machine)
-        self._is_platform_given = bool(platform)
+        self._wanted = wanted
+        self._is_platform_given = is_given
         self._on_progress = on_progress
 
     def load_all(self) -> Iterator[Loaded]:
@@ -187,7 +191,7 @@ class _Loader:
         config_data = self._blob(document.config.digest, manifest.MAX_CONFIG)
         config = manifest.parse_config(config_data, document.config.digest)
         if self._is_platform_given:
-            manifest.check_platform(config, self._wanted, name="the image")
+            manifest.check_platform(config.platform, self._wanted, name="the image")
         for layer in document.layers:
             self._keep(_blob_path(layer.digest), layer.digest, layer.size)
         self._store.blobs.put(config_data)

@@ -17,7 +17,7 @@ from runtime.errors import NotFound, RuntimeFault
 from runtime.images import host
 from runtime.linux import files
 from runtime.messages import RootFilesystem
-from runtime.paths import Paths
+from runtime.paths import Paths, ensure_directories
 from runtime.values import ImageConfig, ImageRecord, Progress
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from runtime.state.database import Database
 
 DIRECTORY = "dir:"
+LAYOUT = "oci:"
 
 OnProgress = Callable[[Progress], None]
 
 
 def is_built_in(reference: str) -> bool:
-    """Whether the image is no row of the store: `host`, `dir:PATH`."""
+    """Whether the image is no row of the store: `host`, `dir:PATH`. `oci:PATH` becomes one."""
     return reference == host.REFERENCE or reference.startswith(DIRECTORY)
 
 
@@ -49,18 +50,20 @@ class Images:
         it done."""
         host.host_image(self._paths).prepare()
 
-    def find(self, reference: str) -> ImageRecord | None:
-        """The image of that name or id, or None. Raises RuntimeFault for a `dir:` that is none, or
-        a name that cannot be one."""
+    def find(self, reference: str, *, platform: str = "") -> ImageRecord | None:
+        """The image of that name or id, made for the platform if one is given; or None.
+
+        Raises RuntimeFault for a `dir:` or `oci:` that is none, or a name that cannot be one.
+        """
         if is_built_in(reference):
             return _built_in(reference)
-        image = self._find_row(reference)
+        image = self._find_row(reference, platform)
         return image_record(image, reference) if image else None
 
     def image_config(self, reference: str) -> ImageConfig:
         """What the image says about its containers. Raises NotFound."""
         if (record := self.find(reference)) is None:
-            raise _unknown(reference)
+            raise unknown(reference)
         return record.config
 
     def root_filesystem(
@@ -91,7 +94,7 @@ class Images:
             return (_directory(reference),)
         image = self._find_row(image_id or reference)
         if image is None:
-            raise _unknown(reference)
+            raise unknown(reference)
         return self.store.layer_paths(image)
 
     def last_pulled(self, reference: str) -> float:
@@ -105,8 +108,9 @@ class Images:
         return image.tags.get(tag_of(parse_reference(reference))) or image.added_at
 
     def list(self) -> tuple[ImageRecord, ...]:
-        """Every image of the store, newest first, one record for each of its names."""
-        if not self._has_store():
+        """Every image of the store, newest first, one record for each of its names; those without
+        a tag by the digest that a repository knows them by."""
+        if not self.has_store:
             return ()
         return tuple(
             image_record(image, name) for image in self.store.rows.all() for name in _names(image)
@@ -119,20 +123,32 @@ class Images:
             from runtime.images.store import Store
             from runtime.state.database import Database
 
+            ensure_directories(self._paths)
             self._store = Store(self._paths, self._database or Database.open(self._paths))
         return self._store
 
-    def _find_row(self, reference: str) -> ImageRow | None:
-        if not self._has_store():
+    def _find_row(self, reference: str, platform: str = "") -> ImageRow | None:
+        if reference.startswith(LAYOUT):
+            return self._find_in_layout(reference, platform)
+        if not self.has_store:
             from runtime.images.reference import parse_reference
 
             if not reference.startswith("sha256:"):
                 parse_reference(reference)
             return None
-        return self.store.find(reference)
+        found = self.store.find(reference)
+        return found if found and _fits(found, platform) else None
 
-    def _has_store(self) -> bool:
-        """Asking makes nothing."""
+    def _find_in_layout(self, reference: str, platform: str) -> ImageRow | None:
+        """The image that the layout holds by now, if it was loaded before."""
+        from runtime.images import archive
+
+        path, tag = split_layout(reference)
+        return archive.find_layout(self.store, path, tag=tag, wanted=machine_platform(platform))
+
+    @property
+    def has_store(self) -> bool:
+        """Whether images were ever kept here. Asking makes nothing."""
         return (
             self._database is not None or self._store is not None or self._paths.database.exists()
         )
@@ -147,35 +163,51 @@ async def ensure(
     on_progress: OnProgress | None = None,
 ) -> ImageRecord:
     """Have an image here, by pull policy. Raises NotFound when it is nowhere, RuntimeFault."""
-    if (found := _found(paths, reference, policy, platform)) is not None:
+    images = Images(paths)
+    if (found := _found(images, reference, policy, platform)) is not None:
         return found
+    if reference.startswith(LAYOUT):
+        return _load_layout(images, reference, platform, on_progress)
     if policy == "never":
-        raise _unknown(reference)
+        raise unknown(reference)
     from runtime.images.remote import pull
 
     return await pull(paths, reference, platform=platform, on_progress=on_progress)
 
 
-def _found(paths: Paths, reference: str, policy: str, platform: str) -> ImageRecord | None:
+def _found(images: Images, reference: str, policy: str, platform: str) -> ImageRecord | None:
     """The image that is here, unless the policy is not content with it."""
-    images = Images(paths)
-    record = images.find(reference)
+    record = images.find(reference, platform=platform)
     if record is None or is_built_in(reference) or policy == "never":
+        return record
+    if reference.startswith((LAYOUT, "sha256:")):
         return record
     from runtime.images import policies
 
     last = images.last_pulled(reference)
-    is_due = policies.is_due(policy, last=last, now=time.time())
-    return None if is_due or not _fits(record, platform) else record
+    return None if policies.is_due(policy, last=last, now=time.time()) else record
 
 
-def _fits(record: ImageRecord, platform: str) -> bool:
-    """Whether the image is for the platform that was asked for."""
-    if not platform:
-        return True
-    from runtime.images import manifest
+def _load_layout(
+    images: Images, reference: str, platform: str, on_progress: OnProgress | None
+) -> ImageRecord:
+    from runtime.images import archive
 
-    return manifest.runs_on(manifest.platform_of(record.config), machine_platform(platform))
+    path, tag = split_layout(reference)
+    wanted = machine_platform(platform)
+    image = archive.load_layout(
+        images.store, path, tag=tag, wanted=wanted, is_given=bool(platform), on_progress=on_progress
+    )
+    return image_record(image, reference)
+
+
+def split_layout(reference: str) -> tuple[Path, str]:
+    """`oci:PATH[:TAG]`; a path that exists is never cut."""
+    text = reference.removeprefix(LAYOUT)
+    path, colon, tag = text.rpartition(":")
+    if not colon or "/" in tag or os.path.exists(text):
+        return Path(text), ""
+    return Path(path), tag
 
 
 def machine_platform(platform: str = "") -> Platform:
@@ -187,24 +219,29 @@ def machine_platform(platform: str = "") -> Platform:
     )
 
 
-def remove(paths: Paths, reference: str, *, force: bool = False) -> tuple[str, ...]:
-    """Remove a name, or an image by its id; returns the lines of `docker rmi`. NotFound, InUse."""
-    if is_built_in(reference):
-        raise RuntimeFault(f"image {reference} is built in and cannot be removed", code="E505")
-    return tuple(Images(paths).store.remove(reference, force=force))
+def _fits(image: ImageRow, platform: str) -> bool:
+    """Whether the image is for the platform that was asked for."""
+    if not platform:
+        return True
+    from runtime.images import manifest
+
+    return manifest.runs_on(manifest.platform_of(image.config), machine_platform(platform))
 
 
 def image_record(image: ImageRow, reference: str) -> ImageRecord:
     """The record of an image under one of its names; any name when it was found by its id."""
     from runtime.images.reference import BadReference, parse_reference
 
+    is_name = reference and not reference.startswith((LAYOUT, "sha256:"))
     try:
-        asked = parse_reference(reference).with_tag if reference else None
+        asked = parse_reference(reference).with_tag if is_name else None
     except BadReference:
         asked = None
     names = [parse_reference(name) for name in image.tags]
     name = next((name for name in names if asked and str(name) == str(asked)), None)
-    if name is None and not (asked and asked.digest) and names:
+    if name is None and asked and asked.digest:
+        name = asked
+    elif name is None and names:
         name = names[0]
     known = dict(image.digests)
     repository = name.repository if name else asked.repository if asked else ""
@@ -219,10 +256,15 @@ def image_record(image: ImageRow, reference: str) -> ImageRecord:
 
 
 def _names(image: ImageRow) -> tuple[str, ...]:
-    return tuple(image.tags) or ("",)
+    return (
+        tuple(image.tags)
+        or tuple(f"{repository}@{digest}" for repository, digest in image.digests)
+        or ("",)
+    )
 
 
-def _unknown(reference: str) -> NotFound:
+def unknown(reference: str) -> NotFound:
+    """The error for an image that is not here."""
     return NotFound(
         f"no such image: {reference}",
         code="E500",

@@ -84,6 +84,7 @@ class Manifest(NamedTuple):
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    annotations: Mapping[str, str] = {}
 
 
 class History(NamedTuple):
@@ -127,7 +128,7 @@ def parse_manifest(data: bytes, media_type: str = "") -> Index | Manifest:
             code="E531",
             hint="it may be a chart, a policy or another artifact kept in a registry",
         )
-    return Manifest(kind, config, layers)
+    return Manifest(kind, config, layers, _texts(document.get("annotations")))
 
 
 def _kind_of(document: Mapping[str, Any], sent_as: str) -> str:
@@ -184,13 +185,13 @@ def choose(index: Index, wanted: Platform, *, name: str = "image") -> Descriptor
     return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-def check_platform(config: Config, wanted: Platform, *, name: str) -> None:
+def check_platform(offered: Platform, wanted: Platform, *, name: str) -> None:
     """For an image that comes without an index. Raises NotFound."""
-    if _rank(config.platform, wanted) is None:
+    if not runs_on(offered, wanted):
         raise NotFound(
             f"{name} is not made for {wanted}",
             code="E534",
-            answered=f"it is made for {config.platform}",
+            answered=f"it is made for {offered}",
             hint="choose another tag, or give that as `platform:`",
         )
 
@@ -285,7 +286,7 @@ def _image_config(
         stop_signal=_text(options.get("StopSignal")),
         healthcheck=_health(options.get("Healthcheck")),
         shell=_words(options.get("Shell")),
-        labels={str(key): _text(value) for key, value in _mapping(options.get("Labels")).items()},
+        labels=_texts(options.get("Labels")),
         architecture=_text(document.get("architecture")),
         os=_text(document.get("os")) or "linux",
         variant=_text(document.get("variant")),
@@ -384,7 +385,7 @@ def _descriptor(value: Any) -> Descriptor:
         digests.check_digest(entry.get("digest")),
         size,
         _platform(_mapping(platform)) if platform else None,
-        {str(key): _text(text) for key, text in _mapping(entry.get("annotations")).items()},
+        _texts(entry.get("annotations")),
     )
 
 
@@ -400,6 +401,10 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BadImage("a field of the document has the wrong type")
     return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(key): _text(text) for key, text in _mapping(value).items()}
 
 
 def _list(document: Mapping[str, Any], key: str) -> list[Any]:

@@ -137,7 +137,7 @@ class _Pull:
         config_data = self._small(document.config, manifest.MAX_CONFIG)
         config = manifest.parse_config(config_data, document.config.digest)
         if config.image.architecture:
-            manifest.check_platform(config, self._wanted, name=self._reference.familiar)
+            manifest.check_platform(config.platform, self._wanted, name=self._reference.familiar)
         self._blobs.put(config_data)
         indexes = tuple(self._blobs.put(index) for index in self._indexes)
         parts = Parts(data, document.media_type, config, document.layers, indexes)

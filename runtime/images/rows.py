@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from runtime import codec
 from runtime.images.reference import Reference
 from runtime.state.database import Database
-from runtime.values import ImageConfig
+from runtime.values import ContainerRecord, ImageConfig, VolumeRecord
 
 
 class ImageRow(NamedTuple):
@@ -135,10 +135,12 @@ class ImageRows:
                 "DELETE FROM image_digest WHERE image_id=? AND repository=?", (image_id, repository)
             )
 
-    def remove(self, image_id: str) -> None:
-        """The image with all its names."""
+    def remove(self, image_id: str) -> bool:
+        """The image with all its names; False when a container was made from it meanwhile."""
         with self._database.transaction("remove image", durable=True) as connection:
-            connection.execute("DELETE FROM image WHERE id=?", (image_id,))
+            unused = "NOT EXISTS (SELECT 1 FROM container WHERE image_id=?1)"
+            done = connection.execute(f"DELETE FROM image WHERE id=?1 AND {unused}", (image_id,))
+            return done.rowcount > 0
 
     def users(self, image_id: str) -> tuple[str, ...]:
         """Names of the containers that are made from it."""
@@ -148,6 +150,19 @@ class ImageRows:
     def used_ids(self) -> frozenset[str]:
         """Of images that some container is made from."""
         return frozenset(row[0] for row in self._database.rows("SELECT image_id FROM container"))
+
+    def mounts(self) -> tuple[tuple[str, str], ...]:
+        """(container, image as it is written there) for each image that a container mounts."""
+        return tuple(
+            (record.name, mount.source)
+            for record in self._database.containers()
+            for mount in record.options.mounts
+            if mount.type == "image"
+        )
+
+    def neighbours(self) -> tuple[tuple[ContainerRecord, ...], tuple[VolumeRecord, ...]]:
+        """What else lies in the root."""
+        return self._database.containers(), self._database.volumes()
 
     # --- layers
 

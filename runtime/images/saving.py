@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol
 
 from runtime.errors import RuntimeFault
 from runtime.images import digests, manifest
@@ -190,7 +190,7 @@ def save_to_path(store: Store, chosen: Sequence[Chosen], path: Path) -> None:
 
 
 def save_to_stream(
-    store: Store, chosen: Sequence[Chosen], stream: io.BufferedIOBase, *, compression: str = ""
+    store: Store, chosen: Sequence[Chosen], stream: IO[bytes], *, compression: str = ""
 ) -> None:
     """A tar, for a pipe such as stdout."""
     with _compressed(stream, compression) as target:
@@ -203,7 +203,7 @@ def _by_suffix(path: Path) -> str:
     return {".gz": "gzip", ".tgz": "gzip", ".zst": "zstd"}.get(path.suffix, "")
 
 
-def _compressed(stream: io.BufferedIOBase, compression: str) -> Any:
+def _compressed(stream: IO[bytes], compression: str) -> Any:
     if compression == "gzip":
         import gzip
 
@@ -211,14 +211,14 @@ def _compressed(stream: io.BufferedIOBase, compression: str) -> Any:
     if compression == "zstd":
         import zstandard
 
-        return zstandard.ZstdCompressor().stream_writer(cast("IO[bytes]", stream), closefd=False)
+        return zstandard.ZstdCompressor().stream_writer(stream, closefd=False)
     return io.BufferedWriter(_Kept(stream), 1 << 20)
 
 
 class _Kept(io.RawIOBase):
     """The stream without its end: closing this one leaves it open."""
 
-    def __init__(self, stream: io.BufferedIOBase) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
     def writable(self) -> bool:

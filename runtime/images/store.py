@@ -24,7 +24,7 @@ from runtime.errors import InUse, NotFound
 from runtime.images import digests, manifest
 from runtime.images.blobs import Blobs
 from runtime.images.layers import Unpacked, unpack_layer
-from runtime.images.reference import Reference, parse_reference
+from runtime.images.reference import BadReference, Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, LayerRow, tag_of
 from runtime.images.streams import Ahead, Measured, decompressed
 from runtime.linux import calls, faults, files
@@ -218,13 +218,13 @@ class Store:
         return image
 
     def remove(self, text: str, *, force: bool = False, prune: bool = True) -> list[str]:
-        """Remove a name, and the image with its last one. Returns lines as `docker rmi` prints
-        them.
+        """Remove a name, and the image with its last one; an id means all of its names. Returns
+        lines as `docker rmi` prints them.
 
-        Raises NotFound; InUse while a container is made from it, or when an id has several names.
+        Raises NotFound; InUse while a container needs it, or when an id has names in several
+        repositories. `force` takes names away all the same; an image that is needed stays, without.
         """
         image = self.get(text)
-        users = self.rows.users(image.id)
         is_id = _is_id_of(text, image)
         names = [parse_reference(name) for name in image.tags]
         removed = names if is_id else [parse_reference(text).with_tag]
@@ -232,36 +232,57 @@ class Store:
         if is_id and len(repositories) > 1 and not force:
             raise InUse(
                 f"image {text} has several names: {', '.join(n.familiar for n in names)}",
-                code="E317",
+                code="E506",
                 hint="remove them by name, or use --force",
             )
-        remains = [name for name in names if name not in removed] and not is_id
-        if users and not remains and not (force and not is_id):
-            raise InUse(
-                f"image {text} is used by {', '.join(users)}",
-                code="E316",
-                hint="remove these containers first",
-            )
+        remains = not is_id and any(name not in removed for name in names)
+        users = () if remains else self.users(image)
+        if users and (is_id or not force):
+            raise _used(text, users)
         return self._remove(image, removed, keep=bool(remains or users), prune=prune)
+
+    def users(self, image: ImageRow) -> tuple[str, ...]:
+        """Names of the containers that are made from it or mount it."""
+        mounted = (name for name, source in self.rows.mounts() if self._is_named(image, source))
+        return tuple(sorted({*self.rows.users(image.id), *mounted}))
+
+    def used_ids(self) -> frozenset[str]:
+        """Of all images that containers are made from or mount."""
+        images = self.rows.all()
+        mounted = {source for _name, source in self.rows.mounts()}
+        return self.rows.used_ids() | {
+            image.id for image in images if any(self._is_named(image, one) for one in mounted)
+        }
+
+    def _is_named(self, image: ImageRow, text: str) -> bool:
+        try:
+            found = self.find(text)
+        except BadReference:  # `dir:PATH`, `host`
+            return False
+        return found is not None and found.id == image.id
 
     def _remove(
         self, image: ImageRow, names: Sequence[Reference], *, keep: bool, prune: bool
     ) -> list[str]:
         lines = []
+        if not keep and not self.rows.remove(image.id):
+            raise _used(image.id, self.users(image))
         for name in names:
-            if name.digest:
+            if keep and name.digest:
                 self.rows.remove_digests(image.id, name.repository)
-            else:
+            elif keep:
                 self.rows.remove_tag(tag_of(name))
             lines.append(f"Untagged: {name.familiar}")
         if keep:
             return lines
-        lines += [f"Untagged: {name}@{digest}" for name, digest in image.digests]
-        self.rows.remove(image.id)
+        lines += [
+            f"Untagged: {parse_reference(name).familiar_repository}@{digest}"
+            for name, digest in image.digests
+        ]
         lines.append(f"Deleted: {image.id}")
         if prune:
             self.collect()
-        return lines
+        return list(dict.fromkeys(lines))
 
     # --- collecting
 
@@ -315,6 +336,14 @@ class _Job(NamedTuple):
     diff_id: str
     chain_id: str
     lowers: tuple[Path, ...]
+
+
+def _used(text: str, users: Sequence[str]) -> InUse:
+    return InUse(
+        f"image {text} is used by {', '.join(users)}",
+        code="E316",
+        hint="remove these containers first",
+    )
 
 
 def _reported(chunks: Iterator[bytes], on_bytes: OnBytes | None) -> Iterator[bytes]:

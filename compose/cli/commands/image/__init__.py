@@ -1,0 +1,1 @@
+"""Images of this machine: list, import, load, save, tag, remove."""

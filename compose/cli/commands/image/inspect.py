@@ -1,0 +1,22 @@
+"""Print all that is known about images, as JSON."""
+
+from typing import Annotated
+
+from compose.cli.context import Context
+from compose.cli.flags import Argument
+from compose.cli.options import ImagePlatform, InspectFormat, Words
+
+
+def command(
+    context: Context,
+    names: Annotated[Words, Argument("IMAGE [IMAGE...]", minimum=1)],
+    format: InspectFormat = "",
+    platform: ImagePlatform = "",
+) -> None:
+    from compose.output import inspections
+
+    with context.open_machine() as machine:
+        found = [
+            inspections.image(machine.image_details(name, platform=platform)) for name in names
+        ]
+    context.console.out.lines(inspections.show(found, format=format))

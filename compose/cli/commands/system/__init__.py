@@ -1,0 +1,1 @@
+"""What everything takes on the disk, and what can go."""
