@@ -390,9 +390,14 @@ class Engine:
         pty = descriptors[0] if descriptors else None
         return StartedContainer(message.state, pty, message.warnings)
 
-    async def stop_container(self, container_id: str, *, grace: float | None = None) -> RunState:
-        """Returns when it has ended. `grace` None: its own; -1: for ever."""
-        message, _ = await self._ask(messages.StopContainer(container_id=container_id, grace=grace))
+    async def stop_container(
+        self, container_id: str, *, grace: float | None = None, comes_back: bool = False
+    ) -> RunState:
+        """Returns when it has ended. `grace` None: its own; -1: for ever. `comes_back`: it, or what
+        takes its place, is started next."""
+        message, _ = await self._ask(
+            messages.StopContainer(container_id=container_id, grace=grace, comes_back=comes_back)
+        )
         state: RunState = message.state
         return state
 

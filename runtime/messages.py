@@ -99,6 +99,8 @@ class StopContainer:
     grace: float | None = None
     by_hand: bool = True
     """Restart policy unless-stopped honours it."""
+    comes_back: bool = False
+    """It, or what takes its place, is started next: whoever follows its log stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,6 +243,8 @@ class ContainerOptions:
     storage_opt: Mapping[str, str] = field(default_factory=dict)
     volatile: bool = False
     """The upper need not survive a power cut: one-off containers with --rm."""
+    auto_remove: bool = False
+    """It is removed as soon as it has ended, whoever is there to see it."""
 
     # network
     network_mode: str = ""
@@ -358,6 +360,11 @@ class ProbeResult:
     exit_code: int
     """-1: timed out."""
     output: str
+
+
+COMES_BACK = "comes back"
+"""The action of an event of ours: the container is about to be stopped, and it, or what takes its
+place, will be started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

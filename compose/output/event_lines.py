@@ -11,7 +11,7 @@ import json
 import time
 
 from compose.position import printable
-from runtime.values import Event
+from runtime.values import COMES_BACK, Event
 
 _OWN = "com.docker.compose."
 
@@ -19,6 +19,8 @@ _OWN = "com.docker.compose."
 def show(event: Event, *, as_json: bool) -> str:
     """ "" for an event that is not shown."""
     if event.type != "container" or event.attributes.get("oneoff") == "True":
+        return ""
+    if event.action == COMES_BACK:
         return ""
     attributes = {
         key: value

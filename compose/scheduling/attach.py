@@ -193,7 +193,7 @@ class Attachment:
 
     def _maybe_finish(self) -> None:
         """Nothing is left to wait for once all are started and all have ended."""
-        if not self._is_started:
+        if not self._is_started or self._work.states.is_one_coming_back:
             return
         records = records_of(self._session.engine, self._session.project, self._monitored)
         if all(self._work.states.get(record.id).status in GONE for record in records):

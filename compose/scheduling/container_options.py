@@ -100,6 +100,7 @@ class Making:
     slug: str = ""
     use_aliases: bool = True
     volatile: bool = False
+    auto_remove: bool = False
     ids: Mapping[str, str] = field(default_factory=dict)
     file_digests: Mapping[str, str] = field(default_factory=dict)
     env_files: tuple[str, ...] = ()
@@ -126,6 +127,7 @@ def container_options(project: Project, service: Service, making: Making) -> Con
         fingerprint=leaves,
         inherit_anonymous=making.inherit_from,
         volatile=making.volatile,
+        auto_remove=making.auto_remove,
         **values,
     )
 

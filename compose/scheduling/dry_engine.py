@@ -134,7 +134,9 @@ class DryEngine(Engine):
         self._states[container_id] = state
         return StartedContainer(state, None)
 
-    async def stop_container(self, container_id: str, *, grace: float | None = None) -> RunState:
+    async def stop_container(
+        self, container_id: str, *, grace: float | None = None, comes_back: bool = False
+    ) -> RunState:
         state = RunState(status="exited", generation=1 << 30)
         self._states[container_id] = state
         return state

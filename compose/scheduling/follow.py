@@ -195,6 +195,8 @@ class _Following:
         """Until everything that is followed has ended."""
 
         def is_over() -> bool | None:
+            if self.states.is_one_coming_back:
+                return None
             for container_id in self.streams.ids:
                 try:
                     if self.states.get(container_id).status not in (*GONE, "created"):

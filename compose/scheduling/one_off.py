@@ -35,6 +35,7 @@ from compose.scheduling.work import Work
 from compose.tree import Node, Origin, Refused
 from runtime import tasks
 from runtime.engine import StartedContainer
+from runtime.errors import NotFound as NotInEngine
 from runtime.errors import RuntimeFault
 from runtime.values import ContainerRecord
 
@@ -53,7 +54,7 @@ async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Cap
     observed = observe(session.engine, project, names=(service.name,))
     work = inner.work(observed, quiet_pull=options.quiet_pull)
     await _have_image(work, options)
-    record = await _make(work, options)
+    record = await _make(work, options, keeps_no_log=options.detach or stdio is not None)
     if session.dry:
         return Captured(0, b"", b"")
     done = await _Running(inner, work, record, options, stdio).run()
@@ -172,7 +173,7 @@ async def _have_image(work: Work, options: RunOptions) -> None:
         await perform(work, action)
 
 
-async def _make(work: Work, options: RunOptions) -> ContainerRecord:
+async def _make(work: Work, options: RunOptions, *, keeps_no_log: bool) -> ContainerRecord:
     project = work.project
     service = project.services[options.service]
     slug = secrets.token_hex(SLUG_BYTES)
@@ -186,6 +187,8 @@ async def _make(work: Work, options: RunOptions) -> ContainerRecord:
         image_id=image.id if image else "",
         use_aliases=options.use_aliases,
         volatile=options.remove,
+        # a caller who wants the output reads it from the log afterwards
+        auto_remove=options.remove and keeps_no_log,
         ids=shared_ids(work, service.name),
         file_digests=work.file_digests,
         env_files=work.env_files,
@@ -314,4 +317,7 @@ class _Running:
             pass
 
     async def _remove(self) -> None:
-        await self._engine.remove_container(self._record.id, force=True, volumes=True)
+        try:
+            await self._engine.remove_container(self._record.id, force=True, volumes=True)
+        except NotInEngine:  # the supervisor was faster
+            pass

@@ -199,7 +199,9 @@ async def stop_container(work: Work, action: actions.StopContainer) -> None:
     elif not action.replaced:
         work.tell(name, "Stopping")
     try:
-        state = await work.engine.stop_container(action.id, grace=action.grace)
+        state = await work.engine.stop_container(
+            action.id, grace=action.grace, comes_back=action.name in work.starting
+        )
     except NotFound:
         state = None
     except Exception as error:

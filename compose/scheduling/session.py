@@ -114,6 +114,7 @@ class Session:
 
     async def run_beside(self, plan: Plan, work: Work) -> None:
         """The plan, while the caller keeps `work.states` current."""
+        work.starting = frozenset(a.name for a in plan if isinstance(a, StartContainer))
         await run_plan(
             plan,
             lambda action: perform(work, action),

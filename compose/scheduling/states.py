@@ -12,7 +12,7 @@ from typing import TypeVar
 from runtime import tasks
 from runtime.engine import Engine
 from runtime.errors import NotFound
-from runtime.values import Event, RunState
+from runtime.values import COMES_BACK, Event, RunState
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -31,17 +31,18 @@ class States:
         self._changed = tasks.event()
         self._watching = tasks.event()
         self._listeners: list[Listener] = []
+        self._coming_back: set[str] = set()
 
     def listen(self, listener: Listener) -> None:
         """Hear of every event, in order, in the loop's thread."""
         self._listeners.append(listener)
 
     def get(self, container_id: str) -> RunState:
-        """The newest state. Raises NotFound."""
-        if container_id in self._removed:
-            raise NotFound(f"no such container: {container_id}", code="E314")
+        """The newest state, of one that was removed its last. Raises NotFound."""
         known = self._known.get(container_id)
         if known is None:
+            if container_id in self._removed:
+                raise NotFound(f"no such container: {container_id}", code="E314")
             known = self._known[container_id] = self._engine.container(container_id).state
         return known
 
@@ -51,6 +52,11 @@ class States:
         if known is None or state.generation >= known.generation:
             self._known[container_id] = state
             self._wake()
+
+    @property
+    def is_one_coming_back(self) -> bool:
+        """Whether somebody restarts or recreates a container now: all may be down, and not over."""
+        return bool(self._coming_back)
 
     def _wake(self) -> None:
         self._changed.set()
@@ -76,6 +82,7 @@ class States:
                 async with self._engine.watch() as happenings:
                     # what happened up to here is in the files, what follows comes as an event
                     self._known.clear()
+                    self._coming_back.clear()
                     self._watching.set()
                     self._wake()
                     async for happened in happenings:
@@ -88,8 +95,9 @@ class States:
 
     def _take(self, event: Event, state: RunState | None) -> None:
         if event.type == "container":
+            self._expect(event.action, event.attributes.get("name", ""))
             if event.action == "destroy":
-                # told before its row is gone: to read it again would find it being removed
+                # its last state stays known: who waits for the end may look only now
                 self._removed.add(event.id)
                 self._wake()
             elif state is not None:
@@ -99,3 +107,9 @@ class States:
                 self._wake()
         for listener in self._listeners:
             listener(event, state)
+
+    def _expect(self, action: str, name: str) -> None:
+        if action == COMES_BACK:
+            self._coming_back.add(name)
+        elif action == "start":
+            self._coming_back.discard(name)

@@ -38,6 +38,8 @@ class Work:
         self.states = States(engine)
         self.made: dict[str, ContainerRecord] = {}
         """Containers that this verb made, by their final name."""
+        self.starting: frozenset[str] = frozenset()
+        """Names of the containers that the plan under way starts."""
         self.on_made: Callable[[ContainerRecord, str], None] = lambda record, name: None
         """Told of each as soon as it exists, with that name."""
 

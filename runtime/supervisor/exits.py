@@ -16,7 +16,7 @@ import anyio
 from runtime.containers import restart
 from runtime.errors import RuntimeFault
 from runtime.messages import ProcessRecord, Release
-from runtime.supervisor import lives, starts
+from runtime.supervisor import lives, starts, stops
 from runtime.supervisor.log_writer import report
 from runtime.supervisor.project import Project
 from runtime.supervisor.supervised import Supervised
@@ -50,6 +50,8 @@ async def settle(
     follow_policy(project, container)
     container.ended.set()
     project.note_change()
+    if container.record.options.auto_remove and container.state.status == "exited":
+        project.start_task(_remove_by_itself, project, container)
 
 
 async def _drain(project: Project, container: Supervised) -> None:
@@ -109,6 +111,11 @@ def restart_later(project: Project, container: Supervised, pause: float) -> None
     container.waiting = anyio.CancelScope()
     if not project.is_ending:
         project.start_task(_restart, project, container, container.waiting, pause)
+
+
+async def _remove_by_itself(project: Project, container: Supervised) -> None:
+    """`run --rm`, whose caller may be gone."""
+    await stops.remove(project, container, force=True, volumes=True)
 
 
 async def _restart(

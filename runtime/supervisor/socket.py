@@ -181,7 +181,13 @@ async def _start(request: StartContainer, call: Call) -> None:
 
 async def _stop(request: StopContainer, call: Call) -> None:
     container = call.project.find(request.container_id)
-    await stops.stop(call.project, container, grace=request.grace, by_hand=request.by_hand)
+    await stops.stop(
+        call.project,
+        container,
+        grace=request.grace,
+        by_hand=request.by_hand,
+        comes_back=request.comes_back,
+    )
     await call.reply(ContainerStopped(state=container.state))
 
 

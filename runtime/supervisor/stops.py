@@ -16,7 +16,7 @@ from runtime.containers import restart
 from runtime.errors import InUse, RuntimeFault
 from runtime.supervisor.project import Project
 from runtime.supervisor.supervised import Supervised
-from runtime.values import ContainerRecord
+from runtime.values import COMES_BACK, ContainerRecord
 
 GRACE = 10.0
 AFTER_FAILED_SIGNAL = 2.0
@@ -25,7 +25,12 @@ AFTER_CGROUP_KILL = 2.0
 
 
 async def stop(
-    project: Project, container: Supervised, *, grace: float | None, by_hand: bool = True
+    project: Project,
+    container: Supervised,
+    *,
+    grace: float | None,
+    by_hand: bool = True,
+    comes_back: bool = False,
 ) -> None:
     """Returns when it has ended and everything of it is released. Raises RuntimeFault when it
     cannot be killed."""
@@ -34,6 +39,8 @@ async def stop(
         # a start that is under way comes to its end first
         if not await _is_to_stop(project, container):
             return
+    if comes_back:
+        project.publish(container, COMES_BACK)
     number = stop_signal(container.record)
     wait = _grace(container.record) if grace is None else grace
     if wait == 0:
@@ -162,6 +169,8 @@ async def remove(project: Project, container: Supervised, *, force: bool, volume
             )
         await stop(project, container, grace=0)
     async with container.lock:
+        if container.id not in project.containers:
+            return  # somebody was faster
         await project.machine.remove_container(container.record, volumes=volumes)
         project.containers.pop(container.id, None)
         container.change(status="removing")

@@ -411,7 +411,9 @@ class FakeEngine:
             self.world.put(self.container(container_id), ended, "die")
         return StartedContainer(state, None)
 
-    async def stop_container(self, container_id: str, *, grace: float | None = None) -> RunState:
+    async def stop_container(
+        self, container_id: str, *, grace: float | None = None, comes_back: bool = False
+    ) -> RunState:
         record = self.container(container_id)
         await self._act(
             f"stop {record.name}" + (f" within {grace:g}s" if grace is not None else "")

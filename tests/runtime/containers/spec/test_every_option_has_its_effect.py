@@ -205,6 +205,7 @@ ELSEWHERE: dict[str, str] = {
     "inherit_anonymous": "containers/lifecycle.py takes the volumes over into the record",
     "storage_opt": "compose/planning refuses it: overlay quotas need xfs with pquota",
     "volatile": "RootFilesystem.volatile of the LaunchRequest",
+    "auto_remove": "exits.settle of the supervisor",
     # network
     "endpoints": "runtime/networks attaches them",
     "ports": "runtime/networks publishes them",
