@@ -17,6 +17,7 @@ from runtime.values import (
     Endpoint,
     ExecOptions,
     NetworkOptions,
+    PortBinding,
     RunState,
 )
 from tests.census import census
