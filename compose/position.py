@@ -12,8 +12,8 @@ _TOKEN = re.compile(
     r"""
     "(?:[^"\\]|\\.)*"?            # a double-quoted scalar
     | '(?:[^']|'')*'?             # a single-quoted one
-    | [^\s:,\[\]{}#]              # or a plain one, to the next mark of the syntax
-      (?: [^\s,\[\]{}:#] | :(?=\S) | (?<=\S)\# | [ ](?=[^\s#:]) )*
+    | (?: \$\{[^}]*\}? | [^\s:,\[\]{}#] )   # or a plain one, to the next mark of the syntax
+      (?: \$\{[^}]*\}? | [^\s,\[\]{}:#] | :(?=\S) | (?<=\S)\# | [ ](?=[^\s#:]) )*
     """,
     re.VERBOSE,
 )

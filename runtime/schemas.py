@@ -16,9 +16,14 @@ _FOLDERS = (_PACKAGE / "data", _PACKAGE / "schemas", _PACKAGE.parent / "schemas"
 def read_schema(name: str) -> dict[str, Any]:
     """The JSON object in the data file `name`. Raises FileNotFoundError when the installation is
     not whole."""
+    document: dict[str, Any] = json.loads(read_data(name))
+    return document
+
+
+def read_data(name: str) -> bytes:
+    """The data file `name`. Raises FileNotFoundError when the installation is not whole."""
     for folder in _FOLDERS:
         path = folder / name
         if path.is_file():
-            document: dict[str, Any] = json.loads(path.read_bytes())
-            return document
+            return path.read_bytes()
     raise FileNotFoundError(f"the data file `{name}` is missing from the installation")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType, ModuleType
 from typing import Annotated, NoReturn
 
@@ -226,6 +227,23 @@ def show_group_help(group: str) -> int:
     commands = [(name, verbs.summary(name, group)) for name in verbs.names(group)]
     sys.stdout.write(usage.group_help(group, verbs.summary(group), commands) + "\n")
     return exit_codes.SUCCESS
+
+
+def show_help_of(words: Sequence[str]) -> int:
+    """The help of a verb, of a group, or of a verb of a group. Raises UsageError."""
+    verb, *rest = words
+    if verbs.is_group(verb):
+        if not rest:
+            return show_group_help(verb)
+        group, verb = verb, rest[0]
+        module = verbs.load(verb, group)
+        if module is None:
+            refuse_verb(verb, group)
+        return show_help(f"{group} {verb}", module)
+    module = verbs.load(verb)
+    if module is None:
+        refuse_verb(verb)
+    return show_help(verb, module)
 
 
 def show_help(verb: str, module: ModuleType) -> int:

@@ -68,9 +68,9 @@ class _Binding:
         except Refused as refused:
             self.report.take(refused, path)
         except ValueError as error:
-            self.report.refuse(
-                _CODES.get(declared.annotation, "E085"), str(error), node.origin, path
-            )
+            code = _CODES.get(declared.annotation, "E085")
+            hint = _LIKE.get(declared.annotation, "")
+            self.report.refuse(code, str(error), node.origin, path, hint=hint)
         return None  # stands for what was refused until the stage ends with the faults
 
     def _plain(self, node: Node, annotation: str, path: Path) -> Any:
@@ -318,6 +318,10 @@ _WARN: dict[str, Callable[[Node, Report], None]] = {
     "Bytes | None": _warn_of_fraction,
 }
 _CODES = {"Command": "E088", "Seconds | None": "E089", "Bytes | None": "E089"}
+_LIKE = {
+    "Seconds | None": "a duration is 500ms, 10s, 1m30s or 2h",
+    "Bytes | None": "a size is a number with b, k, m or g, as in 64m",
+}
 BINDERS: dict[str, Binder] = {
     **dict.fromkeys(
         ("str", "HostPath", "SourcePath", "ContextPath", "BindSource", "str | None"), _text

@@ -151,7 +151,8 @@ class _Checks:
         test = service.healthcheck.test if service.healthcheck is not None else None
         if test and test[0] not in TESTS:
             message = f"a healthcheck begins with CMD, CMD-SHELL or NONE, not `{test[0]}`"
-            hint = "write the test as text to run it in a shell"
+            words = ", ".join(f'"{word}"' for word in ("CMD", *test))
+            hint = f"write [{words}], or the test as text to run it in a shell"
             self.refuse("E084", message, (*path, "healthcheck", "test"), hint=hint)
 
     def dependencies(self, service: Service, path: Path) -> None:

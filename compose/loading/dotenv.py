@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from compose.errors import Fault, InvalidFile
 from compose.loading.environment import Variable
+from compose.loading.hints import HINTS
 from compose.loading.variables import BadVariable, Lookup, substitute
 from compose.position import File, Position
 
@@ -170,6 +171,7 @@ class _Parser:
         return Position(self.file, line, column)
 
     def _refused(self, message: str, index: int, hint: str = "", code: str = "E070") -> InvalidFile:
+        hint = hint or HINTS.get(code, "")
         return InvalidFile(Fault(code, message, where=self._position(index), hint=hint))
 
 
@@ -200,7 +202,7 @@ def parse_raw(file: File, lookup: Lookup) -> dict[str, Variable]:
         where = Position(file, number, 1)
         if any(character.isspace() for character in name) or not name:
             message = f"the name `{name}` holds a blank" if name else "a name is missing before `=`"
-            raise InvalidFile(Fault("E070", message, where=where))
+            raise InvalidFile(Fault("E070", message, where=where, hint=HINTS["E070"]))
         known = value if equals else lookup(name)
         if known is not None:
             found[name] = Variable(known, where)

@@ -39,10 +39,15 @@ class Extending:
         if services is None or not isinstance(services.value, dict):
             return
         done: dict[str, Node] = {}
+        circles: set[frozenset[str]] = set()
         for name in services.value:
             source = _Source(root, file, self.working_dir, replaced)
             try:
                 done[name] = self.service(name, source, ())
+            except _Circle as circle:
+                if circle.members not in circles:  # told once, not from each of its services
+                    circles.add(circle.members)
+                    self.report.faults.extend(circle.faults)
             except InvalidFile as invalid:
                 self.report.faults.extend(invalid.faults)
         services.value = {**services.value, **done}
@@ -78,16 +83,15 @@ class Extending:
                 circle = chain[index:]
                 names = " -> ".join([*(link.name for link in circle), wanted.text])
                 trail = tuple(("extends at", link.node.origin) for link in circle[1:])
-                raise InvalidFile(
-                    Fault(
-                        "E061",
-                        f"services extend each other in a circle: {names}",
-                        where=circle[0].node.named_at,
-                        path=("services", circle[0].name, "extends"),
-                        trail=trail,
-                        hint="take one `extends` of the circle away",
-                    )
+                fault = Fault(
+                    "E061",
+                    f"services extend each other in a circle: {names}",
+                    where=circle[0].node.named_at,
+                    path=("services", circle[0].name, "extends"),
+                    trail=trail,
+                    hint="take one `extends` of the circle away",
                 )
+                raise _Circle(fault, frozenset(link.name for link in circle))
 
     def _joined(
         self,
@@ -111,6 +115,14 @@ class Extending:
         own = node.derived({k: v for k, v in node.mapping.items() if k != "extends"})
         merged = merge(base, own, shape, self.report, ("services", name))
         return Node(merged.value, node.origin, node.key)
+
+
+class _Circle(InvalidFile):
+    """Services that extend each other."""
+
+    def __init__(self, fault: Fault, members: frozenset[str]) -> None:
+        super().__init__(fault)
+        self.members = members
 
 
 class _Source:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from compose.errors import Fault, InvalidFile
 from compose.loading.discover import read_env_files
 from compose.loading.environment import Environment
+from compose.loading.hints import HINTS
 from compose.loading.report import Report
 from compose.model.attribute import attribute, attributes
 from compose.tree import Node, Step
@@ -102,7 +103,10 @@ def _env_files(item: Node, working_dir: str, folder: str) -> list[str]:
         path = os.path.normpath(os.path.join(working_dir, part.text))
         if not os.path.isfile(path):
             message = f"the env file {part.text} does not exist"
-            raise InvalidFile(Fault("E003", message, where=part.origin, path=("include",)))
+            hint = HINTS["E003"]
+            raise InvalidFile(
+                Fault("E003", message, where=part.origin, path=("include",), hint=hint)
+            )
         paths.append(path)
     return paths
 

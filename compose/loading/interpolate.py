@@ -100,7 +100,12 @@ class _Interpolation:
             node.value = convert(text)
         except ValueError:
             path = tuple(self.path)
-            self.report.refuse("E021", f"`{text}` is no {words}", node.origin, path)
+            hint = (
+                "write true or false"
+                if words == "boolean"
+                else f"write a number, as in {_LIKE[words]}"
+            )
+            self.report.refuse("E021", f"`{text}` is no {words}", node.origin, path, hint=hint)
             return
         if words == "boolean" and text.lower() in _OLD_WORDS:
             message = (
@@ -135,6 +140,7 @@ def parse_float(text: str) -> float:
     return float(text)
 
 
+_LIKE = {"integer": "4", "number": "0.5"}
 Cast = tuple[str, Callable[[str], Scalar]]
 _KINDS: dict[str, Cast] = {
     "int": ("integer", parse_integer),

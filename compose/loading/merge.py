@@ -17,11 +17,14 @@ def merge(
 ) -> Node:
     """The override laid over the base; the two stay as they are."""
     if shape is not None and shape.merge is not None:
+        merged: Node | tuple[Node, Node] | None = None
         with report.collecting(path):
             merged = shape.merge(base, override)
-            if isinstance(merged, Node):
-                return replacing(base, merged)
-            base, override = merged
+        if merged is None:  # refused
+            return base
+        if isinstance(merged, Node):
+            return replacing(base, merged)
+        base, override = merged
     if override.value is None:
         return base
     if isinstance(base.value, dict):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from compose.errors import Fault, InvalidFile, Path
 from compose.loading.environment import Environment
+from compose.loading.hints import HINTS
 from compose.position import Position
 from compose.tree import Node, Origin, Refused
 
@@ -43,7 +44,7 @@ class Report:
         if len(self.faults) >= MOST_FAULTS:
             self.finish()
         came = (*trail, *trail_of(where), *self._trail)
-        hint = self._hint_of_unset(where) or hint
+        hint = self._hint_of_unset(where) or hint or HINTS.get(code, "")
         self.faults.append(Fault(code, message, where=where, path=path, hint=hint, trail=came))
 
     def _hint_of_unset(self, where: Position | None) -> str:

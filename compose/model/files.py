@@ -57,7 +57,12 @@ def _check_sources(node: Node, sources: tuple[str, ...]) -> None:
     words = " and ".join(f"`{name}`" for name in found)
     if len(found) > 1:
         second = node.mapping[found[1]]
-        raise Refused(f"{words} exclude each other", second.derived(None), code="E095")
+        raise Refused(f"{words} exclude each other", Node(None, second.named_at), code="E095")
     if not found and external is None and "driver" not in node.mapping:
-        choice = ", ".join(f"`{name}`" for name in sources)
-        raise Refused(f"one of {choice} is needed", Node(None, node.named_at), code="E096")
+        choice = [f"`{name}`" for name in sources]
+        raise Refused(
+            f"one of {', '.join(choice)} is needed",
+            Node(None, node.named_at),
+            code="E096",
+            hint=f"add {choice[0]}",
+        )

@@ -88,6 +88,8 @@ ALLOWED: dict[str, set[str]] = {
     "compose.output": {
         # YAML text is quoted by the rules that read it
         "compose.loading",
+        # the table of codes is a data file
+        "runtime.schemas",
         "compose.tree",
         "compose.model",
         "compose.planning",

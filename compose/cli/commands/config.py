@@ -132,7 +132,12 @@ def _request(
         profiles=flags.profiles or None,
         env_files=flags.env_files,
         project_directory=flags.project_directory,
-        environment=context.environment,
+        # what came from .env into the context is read again, with its place
+        environment={
+            name: value
+            for name, value in context.environment.items()
+            if name not in context.promoted
+        },
         services=services,
         all_resources=flags.all_resources,
         interpolate=interpolate,
