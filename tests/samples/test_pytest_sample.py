@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kernel
 
 def suite(root: Path, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", folder],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", folder],
         cwd=folder,
         env={**os.environ, "PYCOMPOSE_ROOT": str(root), "PYTHONPATH": str(TOP)},
         stdout=subprocess.PIPE,
