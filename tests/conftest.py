@@ -123,7 +123,7 @@ def _projects(paths: Paths) -> tuple[object, ...]:
         engine.close()
 
 
-def wait_for_end(paths: Paths, seconds: float = 5.0) -> None:
+def wait_for_end(paths: Paths, seconds: float = 30.0) -> None:
     """Until keeper and supervisor of the root have ended by themselves: by pidfd, not by polling."""
     import select
 
