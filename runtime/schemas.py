@@ -1,7 +1,4 @@
-"""Where the data files are: beside the checkout's packages, or inside the installed package.
-
-A wheel carries the files of `schemas/` as `runtime/data/`; a checkout reads `schemas/` at its top.
-"""
+"""The data files of `schemas/`: in a checkout `runtime/data` is a link to it, in a wheel its copy."""
 
 from __future__ import annotations
 
@@ -9,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parent
-_FOLDERS = (_PACKAGE / "data", _PACKAGE / "schemas", _PACKAGE.parent / "schemas")
+_FOLDER = Path(__file__).resolve().parent / "data"
 
 
 def read_schema(name: str) -> dict[str, Any]:
@@ -22,8 +18,9 @@ def read_schema(name: str) -> dict[str, Any]:
 
 def read_data(name: str) -> bytes:
     """The data file `name`. Raises FileNotFoundError when the installation is not whole."""
-    for folder in _FOLDERS:
-        path = folder / name
-        if path.is_file():
-            return path.read_bytes()
-    raise FileNotFoundError(f"the data file `{name}` is missing from the installation")
+    try:
+        return (_FOLDER / name).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"the data file `{name}` is missing from the installation"
+        ) from None
