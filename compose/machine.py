@@ -6,6 +6,7 @@ As Stack: reads are plain, acts run in this thread; nothing is printed.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from runtime.values import (
     ImageDetails,
     ImageRecord,
     LoadedImage,
+    Login,
     NetworkOptions,
     NetworkRecord,
     Progress,
@@ -202,6 +204,55 @@ class Machine:
 
     def disk_usage(self) -> DiskUsage:
         return self._engine.image_manager.usage()
+
+    def pull_image(
+        self,
+        reference: str,
+        *,
+        platform: str = "",
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> ImageRecord:
+        """Have what the name means in its registry now. Raises NotFound, RuntimeFault."""
+        return tasks.run(
+            functools.partial(
+                self._engine.ensure_image,
+                reference,
+                policy="always",
+                platform=platform,
+                on_progress=on_progress,
+            )
+        )
+
+    def tags_of(self, name: str) -> tuple[str, ...]:
+        """The names with a tag that a repository has here. Raises NotFound."""
+        found = [image.name for image in self.images() if image.name.rpartition(":")[0] == name]
+        if not found:
+            raise NotFound(f"no such image: {name}", code="E500")
+        return tuple(found)
+
+    def push_image(
+        self, reference: str, *, on_progress: Callable[[Progress], None] | None = None
+    ) -> tuple[str, int]:
+        """Send it to the registry of its name; (digest, size) of its manifest. Raises NotFound,
+        RuntimeFault."""
+        return tasks.run(
+            functools.partial(self._engine.push_image, reference, on_progress=on_progress)
+        )
+
+    # --- registries
+
+    def known_login(self, registry: str) -> Login | None:
+        """Who we are to a registry, as far as it is kept. Raises RuntimeFault."""
+        return self._engine.known_login(registry)
+
+    def login(self, registry: str, login: Login) -> str:
+        """Try it with the registry and keep it; the file in which it lies unencrypted, if it does.
+        Raises RuntimeFault."""
+        return tasks.run(self._engine.login, registry, login)
+
+    def logout(self, registry: str) -> bool:
+        """Forget it; False when there was none. Raises RuntimeFault."""
+        return self._engine.logout(registry)
 
     def pinned_image(self, reference: str) -> str:
         """`nginx:1.27@sha256:...`: the name with the digest under which it was pulled.

@@ -234,6 +234,14 @@ class PruneOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushOptions:
+    services: Services = ()
+    include_deps: bool = False
+    ignore_push_failures: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitOptions:
     services: Services
     down_project: bool = False

@@ -24,6 +24,7 @@ from compose.options import (
     KillOptions,
     LogsOptions,
     PullOptions,
+    PushOptions,
     RemoveOptions,
     RestartOptions,
     RunOptions,
@@ -256,6 +257,20 @@ class AsyncStack(Reading):
         options = options or PullOptions()
         with tasks.fail_after(deadline):
             await pull(await self._open(on_event, options.services, start=False), options)
+
+    async def push(
+        self,
+        options: PushOptions | None = None,
+        *,
+        on_event: OnEvent = ignore,
+        deadline: float | None = None,
+    ) -> None:
+        """Send the services' built images to their registries."""
+        from compose.scheduling.push import push
+
+        options = options or PushOptions()
+        with tasks.fail_after(deadline):
+            await push(await self._open(on_event, options.services, start=False), options)
 
     async def run(
         self,
@@ -562,6 +577,15 @@ class Stack(Reading):
         deadline: float | None = None,
     ) -> None:
         return self._drive(lambda face: face.pull(options, on_event=on_event, deadline=deadline))
+
+    def push(
+        self,
+        options: PushOptions | None = None,
+        *,
+        on_event: OnEvent = ignore,
+        deadline: float | None = None,
+    ) -> None:
+        return self._drive(lambda face: face.push(options, on_event=on_event, deadline=deadline))
 
     def run(
         self,

@@ -27,6 +27,7 @@ from runtime.values import (
     Event,
     ExecOptions,
     ImageRecord,
+    Login,
     LogLine,
     NetworkId,
     NetworkOptions,
@@ -285,6 +286,39 @@ class Engine:
             platform=platform,
             on_progress=on_progress,
         )
+
+    async def push_image(self, reference: str, *, on_progress: Any = None) -> tuple[str, int]:
+        """Send it to its registry; (digest, size) of its manifest. Raises NotFound,
+        RuntimeFault."""
+        from runtime.images import remote
+
+        return await remote.push(self._writing_paths(), reference, on_progress=on_progress)
+
+    async def resolve_image(self, reference: str) -> str:
+        """The digest that a name has in its registry now, in one request. Raises NotFound,
+        RuntimeFault."""
+        from runtime.images import remote
+
+        return await remote.resolve_digest(reference)
+
+    def known_login(self, registry: str) -> Login | None:
+        """Raises RuntimeFault for a broken file or helper."""
+        from runtime.images import remote
+
+        return remote.known_login(registry)
+
+    async def login(self, registry: str, login: Login) -> str:
+        """Try a login and keep it; the file in which it lies unencrypted, if it does. Raises
+        RuntimeFault."""
+        from runtime.images import remote
+
+        return await remote.login(registry, login)
+
+    def logout(self, registry: str) -> bool:
+        """False when there was none. Raises RuntimeFault."""
+        from runtime.images import remote
+
+        return remote.logout(registry)
 
     async def remove_image(self, reference: str) -> None:
         """Raises NotFound; InUse while a container is made from it."""

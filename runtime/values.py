@@ -593,6 +593,18 @@ class DiskUsage:
     volumes: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who we are to a registry: name and password, or a token that stands for both."""
+
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Login({self.username!r})"
+
+
 # --- what happens
 
 

@@ -179,9 +179,11 @@ class Context:
         self.require_root()
         return self.doors.stack(self.stack_options())
 
-    def open_machine(self) -> Machine:
-        """What exists on this machine whatever the project. Raises ComposeError without root."""
-        self.require_root()
+    def open_machine(self, *, needs_root: bool = True) -> Machine:
+        """What exists on this machine whatever the project. Raises ComposeError without root, where
+        that is needed."""
+        if needs_root:
+            self.require_root()
         return self.doors.machine(self.environment)
 
     def display(

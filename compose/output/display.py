@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 from compose.output.log_view import LogView
@@ -16,7 +19,9 @@ from compose.scheduling.events import (
     Message,
     ResourceEvent,
     Warned,
+    tell_progress,
 )
+from runtime.values import Progress
 
 
 class Display:
@@ -36,6 +41,19 @@ class Display:
             self.logs.__exit__(*exception)
         finally:
             self.progress.__exit__(*exception)
+
+    @contextmanager
+    def work(self, id: str, working: str, done: str) -> Iterator[Callable[[Progress], None]]:
+        """One thing that is worked on in the block, outside of any plan; give the value to the
+        engine as `on_progress`."""
+        self.on_event(ResourceEvent(id=id, text=working))
+        try:
+            yield functools.partial(tell_progress, self.on_event, id)
+        except Exception as error:
+            said = str(error).partition("\n")[0]
+            self.on_event(ResourceEvent(id=id, text="Error", status="Error", details=said))
+            raise
+        self.on_event(ResourceEvent(id=id, text=done, status="Done"))
 
     def on_event(self, event: Event) -> None:
         match event:

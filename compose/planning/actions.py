@@ -51,6 +51,18 @@ class EnsureImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushImage:
+    """Send an image to its registry."""
+
+    reference: str
+    services: tuple[str, ...] = ()
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"push {self.reference}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateNetwork:
     options: NetworkOptions
     reason: str = ""
@@ -268,6 +280,7 @@ class WaitFor:
 
 Action: TypeAlias = (
     EnsureImage
+    | PushImage
     | CreateNetwork
     | RemoveNetwork
     | CreateVolume

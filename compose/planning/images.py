@@ -15,7 +15,7 @@ from compose.errors import ComposeError
 from compose.model.project import Project
 from compose.model.service import Service
 from compose.options import CreateOptions, PullOptions, RunOptions
-from compose.planning.actions import EnsureImage
+from compose.planning.actions import EnsureImage, PushImage
 from compose.planning.observed import Observed
 from compose.planning.plan import Plan, PlanBuilder, Step
 
@@ -138,6 +138,21 @@ def pulling(
                 reason=f"pull policy {policy}",
             )
         )
+    return builder.build()
+
+
+def pushing(project: Project, names: Iterable[str]) -> Plan:
+    """What `push` does: every image that is built and has a name of its own, with its other
+    tags."""
+    builder = PlanBuilder()
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        service = project.all_services[name]
+        if service.image and service.build:
+            for reference in (service.image, *service.build.tags):
+                found[reference] = (*found.get(reference, ()), name)
+    for reference, services in found.items():
+        builder.add(PushImage(reference=reference, services=services, reason="asked for"))
     return builder.build()
 
 

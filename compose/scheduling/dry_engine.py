@@ -93,6 +93,11 @@ class DryEngine(Engine):
     ) -> ImageRecord:
         return self._real.image(reference) or ImageRecord(id="", name=reference)
 
+    async def push_image(self, reference: str, *, on_progress: Any = None) -> tuple[str, int]:
+        if self._real.image(reference) is None:
+            raise NotFound(f"no such image: {reference}", code="E500")
+        return "", 0
+
     async def remove_image(self, reference: str) -> None:
         if self._real.image(reference) is None:
             raise NotFound(f"no such image: {reference}", code="E500")

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from compose.errors import Fault
 from runtime.frozen import dataclass
+from runtime.values import Progress
 
 Status: TypeAlias = Literal["Working", "Done", "Warning", "Error"]
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -119,3 +120,17 @@ verb."""
 
 def ignore(event: Event) -> None:
     """The listener of callers who want none."""
+
+
+def tell_progress(on_event: OnEvent, parent: str, progress: Progress) -> None:
+    """What the engine reports of a part of the work, as an event below its parent."""
+    on_event(
+        ResourceEvent(
+            id=progress.id,
+            text=progress.text,
+            status="Done" if progress.done else "Working",
+            parent_id=progress.parent_id or parent,
+            current=progress.current,
+            total=progress.total,
+        )
+    )

@@ -16,10 +16,9 @@ from compose.planning.dependencies import NAMESPACES, shared_with
 from compose.scheduling import hooks, reports
 from compose.scheduling.conditions import REACHED_WORDS, WAITED_WORDS, NotReached, judge
 from compose.scheduling.container_options import Making, container_options
-from compose.scheduling.events import ResourceEvent
+from compose.scheduling.events import ResourceEvent, tell_progress
 from compose.scheduling.work import Work
 from runtime.errors import InUse, NotFound, StartFailed
-from runtime.values import Progress
 
 
 async def perform(work: Work, action: actions.Action) -> None:
@@ -30,7 +29,7 @@ async def perform(work: Work, action: actions.Action) -> None:
 async def ensure_image(work: Work, action: actions.EnsureImage) -> None:
     """`Pulling` ... `Pulled`; nothing is said of an image that turns out to be here."""
     name = f"Image {action.reference}"
-    on_progress = None if work.quiet_pull else functools.partial(_show_progress, work, name)
+    on_progress = None if work.quiet_pull else functools.partial(tell_progress, work.on_event, name)
     with work.told(name, "Pulling", "Pulled"):
         await work.engine.ensure_image(
             action.reference,
@@ -40,17 +39,11 @@ async def ensure_image(work: Work, action: actions.EnsureImage) -> None:
         )
 
 
-def _show_progress(work: Work, image: str, progress: Progress) -> None:
-    work.on_event(
-        ResourceEvent(
-            id=progress.id,
-            text=progress.text,
-            status="Done" if progress.done else "Working",
-            parent_id=progress.parent_id or image,
-            current=progress.current,
-            total=progress.total,
-        )
-    )
+async def push_image(work: Work, action: actions.PushImage) -> None:
+    name = f"Image {action.reference}"
+    on_progress = None if work.quiet_pull else functools.partial(tell_progress, work.on_event, name)
+    with work.told(name, "Pushing", "Pushed"):
+        await work.engine.push_image(action.reference, on_progress=on_progress)
 
 
 async def remove_image(work: Work, action: actions.RemoveImage) -> None:
@@ -286,6 +279,7 @@ def _wanted(action: actions.WaitFor) -> str:
 
 _FUNCTIONS: Mapping[type, Callable[[Work, Any], Awaitable[None]]] = {
     actions.EnsureImage: ensure_image,
+    actions.PushImage: push_image,
     actions.RemoveImage: remove_image,
     actions.CreateNetwork: create_network,
     actions.RemoveNetwork: remove_network,

@@ -6,13 +6,14 @@ One for a pull or a push. What is asked there is registry.py's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runtime.images.credentials import Credentials
 from runtime.images.http_client import Cancellation, Client
 from runtime.images.reference import Reference
 from runtime.images.registries_conf import Endpoint, Registries, read_registries
 from runtime.images.registry import DEFAULT_TRIES, Repository, Tries
+from runtime.values import Login
 
 
 class Access:
@@ -29,7 +30,7 @@ class Access:
         self.environment = os.environ if environment is None else environment
         self.cancellation = cancellation
         self._registries = registries or read_registries(self.environment)
-        self._credentials = Credentials(self.environment)
+        self.credentials = Credentials(self.environment)
         self._tries = tries
         self._clients: list[Client] = []
 
@@ -51,7 +52,22 @@ class Access:
         """The registry itself, never a mirror."""
         return self._repository(self._registries.target(reference), actions)
 
-    def _repository(self, endpoint: Endpoint, actions: str) -> Repository:
+    def renewed(self, repository: Repository) -> Repository:
+        """The same, after its work was given up."""
+        return self._repository(repository.endpoint, "pull")
+
+    def check_login(self, registry: str, login: Login) -> None:
+        """Raises RuntimeFault when the registry does not take it."""
+        endpoint = self._registries.of_host(registry)
+        self._repository(endpoint, "", find_login=lambda: login).check_login()
+
+    def _repository(
+        self,
+        endpoint: Endpoint,
+        actions: str,
+        *,
+        find_login: Callable[[], Login | None] | None = None,
+    ) -> Repository:
         cancellation = self.cancellation.part()
         client = Client(cancellation, environment=self.environment)
         self._clients.append(client)
@@ -59,7 +75,7 @@ class Access:
             endpoint,
             client,
             cancellation,
-            find_login=lambda: self._credentials.find(endpoint.key, endpoint.path),
+            find_login=find_login or (lambda: self.credentials.find(endpoint.key, endpoint.path)),
             environment=self.environment,
             actions=actions,
             tries=self._tries,

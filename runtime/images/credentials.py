@@ -15,32 +15,16 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from runtime.errors import RuntimeFault
-from runtime.images.reference import DEFAULT_REGISTRY
+from runtime.images.reference import DEFAULT_REGISTRY, is_registry
 from runtime.linux import faults
+from runtime.values import Login
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 30
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-
-
-class Login(NamedTuple):
-    """Name and password, or a token that stands for both."""
-
-    username: str = ""
-    password: str = ""
-    identity_token: str = ""
-
-    @property
-    def basic(self) -> str:
-        """The value of an Authorization header."""
-        pair = f"{self.username}:{self.password}".encode()
-        return f"Basic {base64.b64encode(pair).decode()}"
-
-    def __repr__(self) -> str:
-        return f"Login({self.username!r})"
 
 
 class Credentials:
@@ -72,7 +56,7 @@ class Credentials:
             self._run(helper, "store", json.dumps(secret))
             document.setdefault("auths", {})[key] = {}
         else:
-            entry = {"auth": login.basic.removeprefix("Basic ")}
+            entry = {"auth": basic_header(login).removeprefix("Basic ")}
             if login.identity_token:
                 entry["identitytoken"] = login.identity_token
             document.setdefault("auths", {})[key] = entry
@@ -132,7 +116,7 @@ class Credentials:
             raise _broken_helper(helper, "an answer that is none") from error
         if name == "<token>":
             return Login(identity_token=secret)
-        return Login(name, secret)
+        return Login(username=name, password=secret)
 
     def _run(self, helper: str, verb: str, text: str) -> str | None:
         """None when it knows nothing of that registry."""
@@ -158,6 +142,24 @@ class Credentials:
         if "not found" in said.lower():
             return None
         raise _broken_helper(helper, said[:300])
+
+
+def basic_header(login: Login) -> str:
+    """The value of an Authorization header."""
+    pair = f"{login.username}:{login.password}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def registry_of(text: str) -> str:
+    """The registry that `login` was given: a host, an address, nothing for Docker Hub. Raises
+    RuntimeFault."""
+    host = _host_of(text) if text else DEFAULT_REGISTRY
+    if not is_registry(host):
+        shown = "".join(letter if letter.isprintable() else "?" for letter in text[:200])
+        raise RuntimeFault(
+            f"`{shown}` is no registry's name", code="E550", hint="give HOST or HOST:PORT"
+        )
+    return host
 
 
 def home_folder(environment: Mapping[str, str]) -> Path:
@@ -227,7 +229,9 @@ def _login_of(entry: Mapping[str, Any], name: str) -> Login | None:
                 hint="log in again with `pycompose login`",
             ) from error
     password = password.rstrip("\0")
-    return Login(username, password, token) if username or token else None
+    if not username and not token:
+        return None
+    return Login(username=username, password=password, identity_token=token)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from runtime.images.reference import Reference
 from runtime.images.registry import Repository
 from runtime.images.rows import ImageRow, tag_of
 from runtime.images.store import Parts, Store
+from runtime.images.tar_reader import BadArchive
 from runtime.values import Progress
 
 OnProgress = Callable[[Progress], None]
@@ -51,15 +52,32 @@ def pull(
     wanted = manifest.parse_platform(platform, machine)
     with store.adding():
         for repository in access.sources(reference):
-            work = _Pull(store, repository, reference, wanted, Steps(report), access.cancellation)
             try:
-                return work.run()
+                return _pull_from(store, access, repository, reference, wanted, Steps(report))
             except Cancelled:
                 raise
             except RuntimeFault as fault:
                 if not repository.endpoint.is_mirror or not _is_of_registry(fault):
                     raise
     raise AssertionError("the registry itself is the last of its sources")
+
+
+def _pull_from(
+    store: Store,
+    access: Access,
+    repository: Repository,
+    reference: Reference,
+    wanted: Platform,
+    steps: Steps,
+) -> Pulled:
+    work = _Pull(store, repository, reference, wanted, steps, access.cancellation)
+    try:
+        return work.run()
+    except (digests.BadDigest, BadArchive):
+        if not work.remove_damaged():
+            raise
+    again = access.renewed(repository)
+    return _Pull(store, again, reference, wanted, steps, access.cancellation).run()
 
 
 def _is_of_registry(fault: RuntimeFault) -> bool:
@@ -87,6 +105,7 @@ class _Pull:
         self._steps = steps
         self._cancellation = cancellation
         self._indexes: list[bytes] = []
+        self._kept_layers: tuple[Descriptor, ...] = ()
 
     def run(self) -> Pulled:
         name = self._reference.digest or self._reference.tag
@@ -99,7 +118,7 @@ class _Pull:
         if known is not None:
             if not self._reference.digest:
                 self._store.rows.set_tag(tag_of(self._reference), known.id, pulled_at=time.time())
-            return Pulled(known, known.id != before.id if before else True)
+            return Pulled(self._store.get(known.id), before is None or known.id != before.id)
         return Pulled(self._fetch(digest or name), True)
 
     def _known(self, digest: str) -> ImageRow | None:
@@ -141,16 +160,12 @@ class _Pull:
         self._blobs.put(config_data)
         indexes = tuple(self._blobs.put(index) for index in self._indexes)
         parts = Parts(data, document.media_type, config, document.layers, indexes)
-        try:
-            return self._add(parts, fetched.digest)
-        except digests.BadDigest:
-            if not self._remove_damaged(parts.layers):
-                raise
-            return self._add(parts, fetched.digest)
+        self._kept_layers = document.layers
+        return self._add(parts, fetched.digest)
 
-    def _remove_damaged(self, layers: tuple[Descriptor, ...]) -> bool:
-        """R29: a layer that was changed on the disk is fetched anew."""
-        damaged = [layer.digest for layer in layers if self._is_damaged(layer.digest)]
+    def remove_damaged(self) -> bool:
+        """R29: a layer that was changed on the disk is to be fetched anew."""
+        damaged = [layer.digest for layer in self._kept_layers if self._is_damaged(layer.digest)]
         for digest in damaged:
             self._blobs.remove(digest)
         return bool(damaged)

@@ -96,6 +96,11 @@ def parse_reference(text: str) -> Reference:
     return reference
 
 
+def is_registry(host: str) -> bool:
+    """Whether the text can stand before a reference's first slash and means a host."""
+    return bool(_REGISTRY.match(host))
+
+
 def _split_digest(text: str) -> tuple[str, str]:
     name, at, digest = text.partition("@")
     if at and not digests.is_digest(digest):

@@ -104,6 +104,12 @@ class Registries:
         """Where to push it to: never a mirror."""
         return self.endpoints(reference)[-1]
 
+    def of_host(self, registry: str) -> Endpoint:
+        """The registry itself, for what concerns no repository: logins."""
+        rule = self._rule_for(registry)
+        insecure = rule is not None and rule.place.insecure
+        return self._endpoint(Place(registry, insecure), "", is_mirror=False)
+
     def _rule_for(self, name: str) -> Rule | None:
         fitting = [rule for rule in self._rules if _host_part(rule.prefix, name)]
         return max(fitting, key=lambda rule: len(rule.prefix), default=None)

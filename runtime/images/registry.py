@@ -19,7 +19,6 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
 from runtime.images.blobs import Partial
-from runtime.images.credentials import Login
 from runtime.images.http_client import (
     Cancellation,
     Client,
@@ -31,6 +30,7 @@ from runtime.images.http_client import (
 )
 from runtime.images.registries_conf import Endpoint
 from runtime.images.tokens import Authorizer, error_text
+from runtime.values import Login
 
 T = TypeVar("T")
 
@@ -310,7 +310,13 @@ class Repository:
     def check_login(self) -> None:
         """Whether the registry takes our login. Raises RuntimeFault."""
         self._scope = ""
-        self._small("GET", "/v2/", _MAX_ERROR)
+        try:
+            self._small("GET", "/v2/", _MAX_ERROR)
+        except RuntimeFault as fault:
+            if fault.code == "E542":
+                fault.message = f"{self.endpoint.key} does not accept this name and password"
+                fault.hint = "some registries want an access token in place of the password"
+            raise
 
     @property
     def _origin(self) -> Origin:
@@ -433,10 +439,11 @@ class Repository:
                 url = self._redirected(url, response, redirects)
             elif response.status == 401 and is_home and logins < 2:
                 logins += 1
+                said = error_text(response.read(_MAX_ERROR))
                 if not self._log_in(response, scope, sent=fields.get("Authorization", "")):
-                    raise self._denied(401, "")
+                    raise self._denied(path, 401, said)
             else:
-                return self._judged(response, method, expected)
+                return self._judged(response, method, path, expected)
 
     def _turns_to_tls(self, response: Response | None) -> bool:
         """Whether the first answer of a registry on this machine was that of a TLS server: a
@@ -462,7 +469,6 @@ class Repository:
 
     def _log_in(self, response: Response, scope: str, *, sent: str) -> bool:
         challenge = response.headers.get("www-authenticate", "")
-        response.read(_MAX_ERROR)
         with self._lock:
             if self._authorizer is None:
                 self._authorizer = Authorizer(
@@ -492,17 +498,19 @@ class Repository:
             )
         return target
 
-    def _judged(self, response: Response, method: str, expected: tuple[int, ...]) -> Response:
+    def _judged(
+        self, response: Response, method: str, path: str, expected: tuple[int, ...]
+    ) -> Response:
         """Raises what the status means, unless it is one of the expected."""
         status = response.status
         if status in expected:
             return response
         said = error_text(response.read(_MAX_ERROR)) or f"status {status}"
         if status in (401, 403):
-            raise self._denied(status, said)
+            raise self._denied(path, status, said)
         if status == 404:
             raise NotFound(
-                f"{self} is not in the registry, or not under that tag",
+                f"{self._subject(path)} is not in the registry",
                 code="E545",
                 tried=f"ask {self.endpoint.host}",
                 answered=said,
@@ -525,10 +533,20 @@ class Repository:
         fault.code = "E546"
         raise fault
 
-    def _denied(self, status: int, said: str) -> RuntimeFault:
+    def _subject(self, path: str) -> str:
+        """What a path below the repository is to people."""
+        kind, _, name = path.partition("/")
+        if kind == "manifests":
+            return f"{self}@{name}" if digests.is_digest(name) else f"{self}:{name}"
+        if kind == "blobs" and digests.is_digest(name):
+            return f"a part of {self}, {name[:19]},"
+        return str(self)
+
+    def _denied(self, path: str, status: int, said: str) -> RuntimeFault:
         verb = "push" if "push" in self._scope else "pull"
         return RuntimeFault(
-            f"{verb} access denied for {self}: it does not exist, or needs another login",
+            f"{verb} access denied for {self._subject(path)}:"
+            " it does not exist, or needs another login",
             code="E542",
             tried=f"ask {self.endpoint.host}",
             answered=said or f"status {status}",

@@ -129,6 +129,13 @@ class ImageRows:
         with self._database.transaction("untag image", durable=True) as connection:
             connection.execute("DELETE FROM image_tag WHERE name=?", (name,))
 
+    def add_digest(self, image_id: str, repository: str, digest: str) -> None:
+        """What the image is called in a registry."""
+        with self._database.transaction("image digest", durable=True) as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO image_digest VALUES (?,?,?)", (repository, digest, image_id)
+            )
+
     def remove_digests(self, image_id: str, repository: str) -> None:
         with self._database.transaction("untag image", durable=True) as connection:
             connection.execute(

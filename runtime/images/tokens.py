@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from runtime.errors import RuntimeFault
-from runtime.images.credentials import Login
+from runtime.images.credentials import basic_header
 from runtime.images.http_client import SYSTEM_TLS, Client, Origin, Tls, origin_of
+from runtime.values import Login
 
 MAX_TOKEN = 1 << 20
 _LEAST_SECONDS = 60
@@ -107,7 +108,7 @@ class Authorizer:
                 return self.header(scope) != before
             if challenge.scheme == "basic":
                 login = self._find_login()
-                self._basic = login.basic if login is not None and login.username else ""
+                self._basic = basic_header(login) if login is not None and login.username else ""
                 return self._basic not in ("", before)
         return False
 
@@ -129,7 +130,7 @@ class Authorizer:
             return self._ask("POST", realm, headers, body, trusted)
         query = urlencode([("service", service), *(("scope", one) for one in scope.split())])
         url = realm + ("&" if "?" in realm else "?") + query
-        headers = {"Authorization": login.basic} if login is not None else {}
+        headers = {"Authorization": basic_header(login)} if login is not None else {}
         return self._ask("GET", url, headers, b"", trusted)
 
     def _ask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,28 +86,44 @@ def serve(folder: Path, **more: Any) -> Iterator[Registry]:
     }
     file = folder / "config.yml"
     file.write_text(yaml.safe_dump(configuration))
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(
-            ["docker-registry", "serve", str(file)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={"PATH": "/usr/bin:/bin", "OTEL_TRACES_EXPORTER": "none"},
-        )
+    process = subprocess.Popen(
+        ["docker-registry", "serve", str(file)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+    output = _Output(process.stderr)
     try:
-        assert process.stderr is not None
-        yield Registry(_port_of(process.stderr), storage)
+        yield Registry(output.port(), storage)
     finally:
         process.terminate()
-        process.communicate(timeout=DEADLINE)
+        process.wait(timeout=DEADLINE)
+        output.join()
 
 
-def _port_of(lines: Any) -> int:
-    """Where it listens, as it says itself; then it is ready."""
-    said = []
-    for line in lines:
-        said.append(line)
-        if found := re.search(r"listening on [^ ]*?:(\d+)", line):
-            return int(found.group(1))
-    raise AssertionError("the registry does not start:\n" + "".join(said))
+class _Output(threading.Thread):
+    """Reads what it says, so that it never waits for us; where it listens is there, too."""
+
+    def __init__(self, lines: Any) -> None:
+        super().__init__(daemon=True)
+        self._lines = lines
+        self._said: list[str] = []
+        self._port = 0
+        self._known = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        for line in self._lines:
+            self._said.append(line)
+            if found := re.search(r"listening on [^ ]*?:(\d+)", line):
+                self._port = int(found.group(1))
+                self._known.set()
+        self._known.set()
+
+    def port(self) -> int:
+        """Once it is ready."""
+        assert self._known.wait(DEADLINE)
+        assert self._port, "the registry does not start:\n" + "".join(self._said)
+        return self._port

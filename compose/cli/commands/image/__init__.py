@@ -1,1 +1,1 @@
-"""Images of this machine: list, import, load, save, tag, remove."""
+"""Images of this machine: list, pull, push, import, load, save, tag, remove."""
