@@ -42,7 +42,7 @@ class Sources:
 def discover(request: LoadRequest, report: Report) -> Sources:
     """Find files and environment. Raises NotFound and InvalidFile."""
     cwd = os.path.abspath(request.cwd or os.getcwd())
-    environment = Environment(os.environ if request.environment is None else request.environment)
+    environment = Environment(request.shell)
     if "PWD" not in environment:
         environment.put("PWD", cwd)
     shell = environment.copy()

@@ -30,6 +30,7 @@ from compose.loading.request import Loaded, LoadedTree, LoadRequest
 from compose.loading.select import apply_profiles, select_services
 from compose.loading.unicity import keep_last
 from compose.loading.validate import validate
+from compose.loading.verdicts import Verdicts, folder_of
 from compose.model.project import ROOT, Origins, Project
 from compose.position import File, Position
 from compose.tree import Node, Origin, Step
@@ -56,6 +57,7 @@ class Model:
         self.chain = chain
         """The files that are being included, outermost first."""
         self.tree: Node | None = None
+        self.verdicts = Verdicts(folder_of(request.shell))
         self.bases: dict[str, Node | None] = {}
         """Files read for `extends`, by name."""
 
@@ -115,7 +117,7 @@ def i_unicity(model: Model, document: Document, root: Node) -> None:
 def j_schema(model: Model, document: Document, root: Node) -> None:
     if model.tree is None:
         return
-    validate(model.tree, model.report)
+    validate(model.tree, model.report, model.verdicts)
     version = model.tree.get("version")
     if version is not None:
         message = (

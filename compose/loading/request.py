@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from compose.errors import Fault
@@ -35,6 +36,11 @@ class LoadRequest:
     resolve_paths: bool = True
     consistency: bool = True
     resolve_environment: bool = True
+
+    @property
+    def shell(self) -> Mapping[str, str]:
+        """The variables of the caller, before any file is read."""
+        return os.environ if self.environment is None else self.environment
 
 
 @attributes
