@@ -184,12 +184,13 @@ class Reading:
     # --- reads
 
     def explain(self, options: UpOptions | None = None) -> str:
-        """The plan that `up` would carry out, an action a line with its reason; empty: nothing."""
+        """The plan that `up` would carry out, an action a line with its reason, and what stays."""
         from compose.scheduling.observe import observe
         from compose.scheduling.up import explain
 
         project = self._active(options.services if options else ())
-        return str(explain(project, observe(self._reader, project), options or UpOptions()))
+        plan = explain(project, observe(self._reader, project), options or UpOptions())
+        return plan.explained()
 
     def _active(self, services: Services) -> Project:
         """The project with the profiles of the named services turned on."""
@@ -224,7 +225,7 @@ class Reading:
         unknown = [name for name in services if name not in known]
         if not unknown:
             return
-        from compose.planning.teardown import check_services
+        from compose.planning.selection import check_services
 
         check_services(self._project_or_labels(), tuple(unknown))
 

@@ -292,15 +292,19 @@ class AsyncStack(Reading):
         options: ExecOptions,
         *,
         stdio: Stdio | None = None,
+        on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> Completed:
         """Run a command in a running container. `stdio` None: its output is returned."""
-        from compose.scheduling.exec import execute, target
+        from compose.scheduling.exec import execute, executing, target
         from compose.scheduling.interrupts import Interrupts
 
         record = target(self._records((options.service,)), options.service, options.index)
         needs_values = None in options.environment.values()
         environment = self.project.environment if needs_values else {}
+        if self._options.dry_run:
+            on_event(executing(record, options))
+            return Completed(0, container=record.name)
         with tasks.fail_after(deadline):
             done = await execute(
                 self._reader,
@@ -604,9 +608,12 @@ class Stack(Reading):
         options: ExecOptions,
         *,
         stdio: Stdio | None = None,
+        on_event: OnEvent = ignore,
         deadline: float | None = None,
     ) -> Completed:
-        return self._drive(lambda face: face.exec(options, stdio=stdio, deadline=deadline))
+        return self._drive(
+            lambda face: face.exec(options, stdio=stdio, on_event=on_event, deadline=deadline)
+        )
 
     def logs(
         self,

@@ -15,7 +15,9 @@ def usage_line(verb: str, signature: Signature) -> str:
     """`pycompose exec [OPTIONS] SERVICE COMMAND [ARGS...]`."""
     flags = ["[OPTIONS]"] if any(not one.flag.hidden for one in signature.flags) else []
     words = [parameter.argument.usage for parameter in signature.arguments]
-    return " ".join([PROGRAM, *([verb] if verb else []), *flags, *words])
+    if not verb:
+        return " ".join([PROGRAM, *flags, "COMMAND"])
+    return " ".join([PROGRAM, verb, *flags, *words])
 
 
 def error_text(verb: str, signature: Signature, message: str, hint: str = "") -> str:

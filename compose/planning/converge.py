@@ -18,6 +18,7 @@ from compose.planning.containers import Fate, Ready, Situation, add_steps, decid
 from compose.planning.dependencies import closure, in_order, shared_with, words_of
 from compose.planning.observed import Observed
 from compose.planning.plan import Plan, PlanBuilder
+from compose.planning.selection import check_services
 from compose.planning.starts import Starts
 
 
@@ -54,9 +55,10 @@ def resources(project: Project, observed: Observed, wishes: CreateOptions) -> Pl
 
 def selected(project: Project, wishes: CreateOptions) -> tuple[str, ...]:
     """The services that the wishes are about, dependencies first. Raises NotFound."""
+    check_services(project, (*wishes.services, *wishes.scale))
     for name in (*wishes.services, *wishes.scale):
         if name not in project.services:
-            raise NotFound(f"no such service: {name}", code="E202")
+            raise NotFound(f'service "{name}" is disabled', code="E202", hint="turn its profile on")
     names: Iterable[str] = wishes.services or project.services
     if wishes.no_deps:
         names = tuple(name for name in project.services if name in set(names))

@@ -10,14 +10,30 @@ when it fails, this action is done all the same. Knows nothing of what the actio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from compose.planning.actions import Action
+from compose.planning.actions import (
+    Action,
+    CreateContainer,
+    CreateNetwork,
+    CreateVolume,
+    StartContainer,
+    UnpauseContainer,
+)
 
 if TYPE_CHECKING:
     from networkx import DiGraph
+
+_PLAIN_REASONS: Mapping[type, str] = {
+    CreateNetwork: "not there yet",
+    CreateVolume: "not there yet",
+    CreateContainer: "not there yet",
+    StartContainer: "does not run",
+    UnpauseContainer: "is paused",
+}
+"""Of actions that need no further one; the plans of the tests leave them out."""
 
 
 class Plan:
@@ -72,7 +88,19 @@ class Plan:
         return {} if self._graph is None else self._graph.nodes
 
     def __str__(self) -> str:
-        rows = [self._row(number) for number in self.numbers]
+        return self._table(lambda action: action.reason)
+
+    def explained(self) -> str:
+        """For a person: each action with its reason, the plain ones too; then what stays."""
+        parts = [self._table(lambda action: action.reason or _PLAIN_REASONS.get(type(action), ""))]
+        if self.is_empty:
+            parts = ["nothing to do"]
+        if self.untouched:
+            parts.append(f"as it should be: {', '.join(sorted(self.untouched))}")
+        return "\n".join(parts)
+
+    def _table(self, reason: Callable[[Action], str]) -> str:
+        rows = [self._row(number, reason) for number in self.numbers]
         widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
         return "\n".join(
             "  ".join(
@@ -81,12 +109,12 @@ class Plan:
             for row in rows
         )
 
-    def _row(self, number: int) -> tuple[str, str, str, str]:
+    def _row(self, number: int, reason: Callable[[Action], str]) -> tuple[str, str, str, str]:
         action = self.action(number)
         before = ",".join(
             f"{n}?" if self.is_optional(n, number) else str(n) for n in self.predecessors(number)
         )
-        return str(number), f"<- {before}" if before else "", str(action), action.reason
+        return str(number), f"<- {before}" if before else "", str(action), reason(action)
 
     def __repr__(self) -> str:
         return f"Plan:\n{self}"

@@ -15,8 +15,8 @@ from compose.planning.containers import Fate, Ready, add_stop
 from compose.planning.dependencies import closure, dependents, in_order
 from compose.planning.observed import Observed
 from compose.planning.plan import Plan, PlanBuilder, Step
+from compose.planning.selection import check_services
 from compose.planning.starts import Starts
-from compose.planning.teardown import check_services
 from runtime.values import ContainerRecord
 
 

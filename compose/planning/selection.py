@@ -6,7 +6,9 @@ cli.md 4.
 
 from __future__ import annotations
 
-from compose.errors import ComposeError
+from collections.abc import Iterable
+
+from compose.errors import ComposeError, NotFound
 from compose.model.attribute import replace
 from compose.model.project import Project
 from compose.options import Services
@@ -41,3 +43,19 @@ def with_named(project: Project, services: Services) -> Project:
     order = {name: active[name] for name in project.all_services if name in active}
     asleep_still = {k: s for k, s in project.disabled_services.items() if k not in active}
     return replace(project, services=order, disabled_services=asleep_still)
+
+
+def check_services(project: Project, services: Services) -> None:
+    """Raises NotFound for the first that is neither active nor disabled."""
+    known = project.all_services
+    for name in services:
+        if name not in known:
+            raise NotFound(f"no such service: {name}", code="E202", hint=nearest(name, known))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean web?`, or nothing."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, list(known), n=1)
+    return f"did you mean `{found[0]}`?" if found else ""

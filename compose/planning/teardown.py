@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from compose.errors import ComposeError, NotFound
+from compose.errors import ComposeError
 from compose.model.project import Project
 from compose.options import DownOptions, KillOptions, RemoveOptions, Services, StopOptions
 from compose.planning.actions import (
@@ -24,6 +24,7 @@ from compose.planning.dependencies import dependents, in_order
 from compose.planning.images import image_of, is_built_in
 from compose.planning.observed import Observed, is_orphan, is_up
 from compose.planning.plan import Plan, PlanBuilder, Step
+from compose.planning.selection import check_services
 from runtime.values import ContainerRecord
 
 
@@ -41,10 +42,28 @@ def take_down(project: Project, observed: Observed, options: DownOptions) -> Pla
         _add_volumes(builder, project, observed, gone)
     if options.rmi:
         _add_images(builder, project, observed, options, names, gone)
+    if not options.services:
+        _name_those_left(builder, project, observed)
     plan_is_empty = not gone and not observed.networks and not builder.has_steps
     if plan_is_empty and not options.services:
         builder.warnings.append(f'No resource found to remove for project "{project.name}".')
     return builder.build()
+
+
+def _name_those_left(builder: PlanBuilder, project: Project, observed: Observed) -> None:
+    """Docker leaves the containers of profiles that are not on, and keeps silent about it."""
+    left = [
+        (record.name, project.disabled_services[record.options.service].profiles)
+        for record in observed.containers
+        if record.options.service in project.disabled_services
+    ]
+    if left:
+        names = ", ".join(name for name, _ in left)
+        profiles = sorted({profile for _, several in left for profile in several[:1]})
+        flags = " ".join(f"--profile {profile}" for profile in profiles)
+        builder.warnings.append(
+            f"{names} stay: their profiles are not on; `pycompose {flags} down` removes them, too"
+        )
 
 
 def _downward(project: Project, services: Services) -> tuple[str, ...]:
@@ -217,22 +236,6 @@ def unpause(project: Project, observed: Observed, services: Services) -> Plan:
         if record.state.status == "paused":
             builder.add(UnpauseContainer(project=project.name, name=record.name, id=record.id))
     return builder.build()
-
-
-def check_services(project: Project, services: Services) -> None:
-    """Raises NotFound for the first that is neither active nor disabled."""
-    known = project.all_services
-    for name in services:
-        if name not in known:
-            raise NotFound(f"no such service: {name}", code="E202", hint=nearest(name, known))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean web?`, or nothing."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name, list(known), n=1)
-    return f"did you mean `{found[0]}`?" if found else ""
 
 
 def _of_service(observed: Observed, name: str) -> Iterable[ContainerRecord]:

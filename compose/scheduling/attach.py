@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from compose.errors import Interrupted
 from compose.options import KillOptions, StopOptions, UpOptions
-from compose.planning import teardown
+from compose.planning import selection, teardown
 from compose.planning.actions import CreateContainer, RemoveContainer, short_name
 from compose.planning.dependencies import closure
 from compose.planning.observed import GONE, Observed
@@ -65,7 +65,7 @@ class Attachment:
 
     async def run(self) -> int:
         session = self._session
-        session.announce(self._plan)
+        session.announce(self._plan, self._observed)
         self._work = session.work(self._observed, quiet_pull=self._options.quiet_pull)
         self._tell_attaching()
         async with tasks.group() as group:
@@ -250,7 +250,7 @@ def shown_services(session: Session, options: UpOptions) -> set[str]:
     """The services whose output is followed."""
     services = session.project.services
     if options.attach:
-        teardown.check_services(session.project, options.attach)
+        selection.check_services(session.project, options.attach)
         chosen = set(options.attach)
     else:
         names = options.services or tuple(services)

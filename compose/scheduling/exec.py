@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 
 from compose.errors import ComposeError, NotFound
 from compose.options import ExecOptions, Stdio
 from compose.scheduling import stdio as streams
 from compose.scheduling.capture import Captured, captured
+from compose.scheduling.events import ResourceEvent
 from compose.scheduling.interrupts import Interrupts
 from runtime import values
 from runtime.engine import Engine
@@ -27,6 +29,16 @@ def target(records: Iterable[ContainerRecord], service: str, index: int = 0) -> 
             return record
     number = f" container #{index}" if index else ""
     raise ComposeError(f'service "{service}" is not running{number}', code="E209")
+
+
+def executing(record: ContainerRecord, options: ExecOptions) -> ResourceEvent:
+    """What a dry run says in its place."""
+    return ResourceEvent(
+        id=f"Container {record.name}",
+        text="Executing",
+        status="Done",
+        details=shlex.join(options.command),
+    )
 
 
 async def execute(

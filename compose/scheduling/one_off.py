@@ -22,6 +22,7 @@ from compose.model.volume import Volume
 from compose.options import RunOptions, Stdio, UpOptions
 from compose.planning import images
 from compose.planning.actions import EnsureImage, RunHooks
+from compose.planning.selection import check_services
 from compose.position import File
 from compose.scheduling import hooks, up
 from compose.scheduling import stdio as streams
@@ -47,7 +48,8 @@ async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Cap
     """Returns when it has ended, at once when detached."""
     service = session.project.services.get(options.service)
     if service is None:
-        raise NotFound(f"no such service: {options.service}", code="E202")
+        check_services(session.project, (options.service,))
+        raise NotFound(f'service "{options.service}" is disabled', code="E202")
     await _bring_up_dependencies(session, service, options)
     project = changed_project(session.project, service, options)
     inner = session.on_project(project)

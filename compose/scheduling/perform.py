@@ -176,8 +176,9 @@ def _with_facts(work: Work, id: str, error: StartFailed) -> ActionFailed:
     known = reports.describe_container(work.engine, id)
     # the state says in one line what the error says already
     facts = [*plain.details, *(line for line in known if plain.message not in line)]
+    name = work.engine.container(id).name
     return ActionFailed(
-        plain.message,
+        plain.message if plain.message.startswith(name) else f"{name}: {plain.message}",
         code=plain.code,
         hint=plain.hint,
         details=facts,
@@ -248,6 +249,7 @@ async def wait_for(work: Work, action: actions.WaitFor) -> None:
 
 async def _wait_for_one(work: Work, action: actions.WaitFor, name: str, id: str) -> None:
     record = work.engine.container(id)
+    work.waited_for.setdefault(id, WAITED_WORDS[action.condition])
     work.on_event(
         ResourceEvent(
             id=f"Container {name}",
@@ -263,13 +265,31 @@ async def _wait_for_one(work: Work, action: actions.WaitFor, name: str, id: str)
                 lambda: judge(action.condition, record, work.states.get(id))
             )
         except NotReached as reason:
-            work.tell(f"Container {name}", "Error", "Error", str(reason))
-            raise ActionFailed(
-                f"dependency failed to start: {reason}" if action.needed_by else str(reason),
-                code="E206",
-                details=reports.describe_container(work.engine, id),
-            ) from None
+            raise _not_reached(work, action, name, id, reason) from None
+    work.waited_for.pop(id, None)
+    if action.condition == "ready_or_done" and not work.dry:
+        work.ready.append((action, record))
     work.tell(f"Container {name}", word, "Done")
+
+
+def check_ready(work: Work) -> None:
+    """Raises ActionFailed when one that `--wait` found ready is not so any more."""
+    for action, record in work.ready:
+        try:
+            judge(action.condition, record, work.states.get(record.id))
+        except NotReached as reason:
+            raise _not_reached(work, action, record.name, record.id, reason) from None
+
+
+def _not_reached(
+    work: Work, action: actions.WaitFor, name: str, id: str, reason: NotReached
+) -> ActionFailed:
+    work.tell(f"Container {name}", "Error", "Error", str(reason))
+    return ActionFailed(
+        f"dependency failed to start: {reason}" if action.needed_by else str(reason),
+        code="E206",
+        details=reports.describe_container(work.engine, id),
+    )
 
 
 def _wanted(action: actions.WaitFor) -> str:

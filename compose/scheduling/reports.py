@@ -6,7 +6,7 @@ Gathers data from the engine's reads and puts it into the `details` of an Action
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from compose.errors import ActionFailed, ComposeError
 from compose.exit_codes import describe_exit
@@ -81,6 +81,19 @@ def describe_container(engine: Engine, container_id: str) -> tuple[str, ...]:
         return (*_state(record), *_probe(record), *_last_lines(engine, record))
     except RuntimeFault:
         return ()
+
+
+def describe_waits(engine: Engine, waited_for: Mapping[str, str]) -> tuple[str, ...]:
+    """What was still waited for when time was up, and what is known about each."""
+    lines: list[str] = []
+    for container_id, wanted in waited_for.items():
+        try:
+            record = engine.container(container_id)
+        except RuntimeFault:
+            continue
+        lines += ["", f"{record.name} is not {wanted} yet"]
+        lines += describe_container(engine, container_id)
+    return tuple(lines[1:])
 
 
 def _state(record: ContainerRecord) -> Iterator[str]:

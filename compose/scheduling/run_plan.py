@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from typing import Any
 
 from compose.errors import ActionFailed
 from compose.planning.actions import Action, WaitFor
@@ -31,6 +32,7 @@ async def run_plan(
     if plan.is_empty:
         return
     ready = ReadySet(plan)
+    final_waits: list[Any] = []
     slots = tasks.limiter(parallel) if parallel > 0 else None
 
     async def one(number: int) -> None:
@@ -38,9 +40,17 @@ async def run_plan(
         try:
             # waiting is no work: it must not hold a slot that what it waits for needs
             async with slots if slots and not isinstance(action, WaitFor) else nullcontext():
-                await perform(action)
+                if isinstance(action, WaitFor) and not action.needed_by:
+                    with tasks.move_on_after(None) as scope:
+                        final_waits.append(scope)
+                        await perform(action)
+                else:
+                    await perform(action)
         except Exception as error:
             ready.failed(number, error)
+            # nothing depends on them: the failure is to be told now, not when the last is ready
+            for scope in final_waits:
+                scope.cancel()
         else:
             ready.finished(number)
         start_ready()

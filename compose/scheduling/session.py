@@ -6,17 +6,26 @@ from collections.abc import Iterable
 
 from compose.errors import ActionFailed, Fault
 from compose.model.project import Project
-from compose.planning.actions import Action, RunHooks, StartContainer, WaitFor
-from compose.planning.observed import Observed
+from compose.planning.actions import (
+    Action,
+    RemoveContainer,
+    RunHooks,
+    StartContainer,
+    StopContainer,
+    WaitFor,
+)
+from compose.planning.observed import Observed, is_up
 from compose.planning.plan import Plan
+from compose.scheduling import reports
 from compose.scheduling.events import Message, OnEvent, ResourceEvent, Warned
 from compose.scheduling.interrupts import Interrupts
-from compose.scheduling.perform import perform
+from compose.scheduling.perform import check_ready, perform
 from compose.scheduling.run_plan import run_plan
 from compose.scheduling.work import Work
 from runtime import tasks
 from runtime.engine import Engine
-from runtime.values import ContainerRecord, PortBinding
+from runtime.errors import PortTaken
+from runtime.values import ContainerRecord
 
 
 class Session:
@@ -84,23 +93,27 @@ class Session:
         wait_timeout: float | None = None,
     ) -> Work:
         """All of the plan. Raises ActionFailed, also after `wait_timeout` seconds."""
-        self.announce(plan)
+        self.announce(plan, observed)
         work = self.work(observed, quiet_pull=quiet_pull)
         try:
             with tasks.fail_after(wait_timeout):
                 await self.run(plan, work)
         except TimeoutError:
             raise ActionFailed(
-                f"application not healthy after {wait_timeout:g}s", code="E208"
+                f"application not healthy after {wait_timeout:g}s",
+                code="E208",
+                details=reports.describe_waits(self.engine, work.waited_for),
             ) from None
         return work
 
-    def announce(self, plan: Plan) -> None:
+    def announce(self, plan: Plan, observed: Observed) -> None:
         """What the planners have to say, and what is as it should be."""
         for text in plan.warnings:
             self.warn(text)
+        up = {record.name for record in observed.containers if is_up(record)}
         for name in plan.untouched:
-            self.on_event(ResourceEvent(id=f"Container {name}", text="Running", status="Done"))
+            text = "Running" if name in up else "Created"
+            self.on_event(ResourceEvent(id=f"Container {name}", text=text, status="Done"))
 
     async def run(self, plan: Plan, work: Work) -> None:
         """With the engine's events at hand if an action waits for one."""
@@ -109,7 +122,10 @@ class Session:
             return
         async with tasks.group() as group:
             group.start_soon(work.states.watch)
+            # one that was ready and ends is told at once, whatever else is still waited for
+            group.start_soon(work.states.until, lambda: check_ready(work))
             await self.run_beside(plan, work)
+            check_ready(work)
             group.cancel()
 
     async def run_beside(self, plan: Plan, work: Work) -> None:
@@ -129,16 +145,30 @@ class Session:
             self.warn(f"{action}: {error}")
 
     def check_ports(self, plan: Plan, work_of: Observed) -> None:
-        """Raises PortTaken for a port that somebody else holds, before anything is started."""
-        from compose.scheduling.ports import fixed_ports
+        """Raises PortTaken for a port that somebody holds, before anything is started."""
+        from compose.scheduling import ports
 
-        ours = {port.host_port for record in work_of.containers for port in record.state.ports}
-        bindings: list[PortBinding] = []
-        for action in plan:
-            if isinstance(action, StartContainer):
-                service = self.project.all_services[action.service]
-                bindings += fixed_ports(self.project, service)
-        self.engine.check_ports([port for port in bindings if port.host_port not in ours])
+        wanted = [
+            (action.name, binding)
+            for action in plan
+            if isinstance(action, StartContainer)
+            for binding in ports.fixed_ports(
+                self.project, self.project.all_services[action.service]
+            )
+        ]
+        ports.check_distinct(wanted)
+        ending = {a.id for a in plan if isinstance(a, (StopContainer, RemoveContainer))}
+        free = {
+            (port.host_port, port.protocol)
+            for record in work_of.containers
+            if record.id in ending
+            for port in record.state.ports
+        }
+        asked = [one for _, one in wanted if (one.host_port, one.protocol) not in free]
+        try:
+            self.engine.check_ports(asked)
+        except PortTaken as error:
+            raise ports.with_holder(error, asked, self.engine.containers()) from error
 
 
 def _waits(action: Action) -> bool:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from compose.errors import NotFound
 from compose.model.project import Project
+from compose.planning.actions import WaitFor
 from compose.planning.observed import Observed
 from compose.scheduling.events import Message, OnEvent, ResourceEvent
 from compose.scheduling.states import States
@@ -38,6 +39,10 @@ class Work:
         self.states = States(engine)
         self.made: dict[str, ContainerRecord] = {}
         """Containers that this verb made, by their final name."""
+        self.waited_for: dict[str, str] = {}
+        """Container id -> what it is waited for to be, for the report when time is up."""
+        self.ready: list[tuple[WaitFor, ContainerRecord]] = []
+        """What `--wait` has seen ready, and must still be when all else is."""
         self.starting: frozenset[str] = frozenset()
         """Names of the containers that the plan under way starts."""
         self.on_made: Callable[[ContainerRecord, str], None] = lambda record, name: None

@@ -47,5 +47,5 @@ def command(
         detach=detach,
     )
     stdio = Stdio(stdin=0 if interactive and not detach else -1)
-    with context.open_stack() as stack:
-        return stack.exec(options, stdio=stdio).exit_code
+    with context.open_stack() as stack, context.display("exec") as display:
+        return stack.exec(options, stdio=stdio, on_event=display.on_event).exit_code
