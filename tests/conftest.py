@@ -43,6 +43,8 @@ class Pycompose:
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self.root = root
+        self.always: Mapping[str, str] = {}
+        """Variables of every command."""
         self.paths = find_paths({"PYCOMPOSE_ROOT": str(root)})
 
     def __call__(
@@ -89,7 +91,7 @@ class Pycompose:
 
     def environment(self, more: Mapping[str, str] | None) -> dict[str, str]:
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "TERM") if key in os.environ}
-        return {**kept, "PYCOMPOSE_ROOT": str(self.root), **(more or {})}
+        return {**kept, "PYCOMPOSE_ROOT": str(self.root), **self.always, **(more or {})}
 
     def compose_file(self, text: str, name: str = "compose.yaml") -> Path:
         path = self.folder / name

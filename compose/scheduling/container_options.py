@@ -7,6 +7,8 @@ planning/support.py. Source: reference cli.md 4 and 5, compose-file.md 15.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -66,7 +68,6 @@ BY_NAME = (
     "platform",
     "privileged",
     "read_only",
-    "security_opt",
     "shm_size",
     "stdin_open",
     "stop_grace_period",
@@ -362,6 +363,20 @@ def _extra_hosts(context: _Context) -> tuple[tuple[str, str], ...]:
 # --- isolation, resources
 
 
+def _security_opt(context: _Context) -> tuple[str, ...]:
+    """With the profile's path as a whole one: like every path of a file it begins at the project's
+    folder.
+    """
+    return tuple(_whole_path(entry, context.project) for entry in context.service.security_opt)
+
+
+def _whole_path(entry: str, project: Project) -> str:
+    match = re.fullmatch(r"(\s*seccomp\s*[=:]\s*)(.+)", entry, re.DOTALL)
+    if match is None or match[2] in ("unconfined", "builtin", "default"):
+        return entry
+    return match[1] + os.path.join(project.working_dir, match[2])
+
+
 def _ulimits(context: _Context) -> tuple[Ulimit, ...]:
     limits = context.service.ulimits.items()
     return tuple(Ulimit(name=name, soft=limit.soft, hard=limit.hard) for name, limit in limits)
@@ -495,6 +510,7 @@ TRANSLATED: Mapping[str, Callable[[_Context], Any]] = {
     "pids_limit": _pids,
     "ports": _ports,
     "restart": _restart,
+    "security_opt": _security_opt,
     "ulimits": _ulimits,
     "uts": lambda context: _joined(context, "uts"),
     "volumes_from": _volumes_from,

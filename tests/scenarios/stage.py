@@ -19,17 +19,19 @@ from tests.conftest import Pycompose, wait_for_end
 
 
 @contextmanager
-def stage() -> Iterator[Pycompose]:
+def stage(environment: Mapping[str, str] | None = None) -> Iterator[Pycompose]:
     """`pycompose` in a folder named `project` with a root of its own; afterwards nothing of it is left."""
     top = Path(tempfile.mkdtemp(prefix="pct-", dir="/var/tmp"))
     (top / "project").mkdir()
     command = Pycompose(top / "project", top / "root")
+    command.always = {**(environment or {}), "PWD": str(command.folder)}
     before = census(command.paths)
     try:
         yield command
         command("down", "-v", "-t", "0", "--remove-orphans")
         wait_for_end(command.paths)
-        assert census(command.paths) == before
+        after = census(command.paths)
+        assert after == before, f"left behind: {after}\nthere before: {before}"
     finally:
         command("down", "-v", "-t", "0", "--remove-orphans", check=False)
         shutil.rmtree(top, ignore_errors=True)
