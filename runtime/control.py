@@ -7,6 +7,7 @@ one and asks again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -43,6 +44,11 @@ class Channel:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._received.clear()
+
+    def greet(self) -> None:
+        """Say who we are and want nothing."""
+        with contextlib.suppress(OSError):
+            send(self._socket, Hello(), 1)
 
     def ask(self, message: Any, descriptors: Sequence[int] = ()) -> None:
         """Send the request, with Hello in front of the first one."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import messages
@@ -105,6 +105,7 @@ class Engine:
         self._files = files
         self._database: Database | None = None
         self._project: ProjectRecord | None = None
+        self._has_started = False
 
     # --- reads
 
@@ -253,9 +254,21 @@ class Engine:
         self.close()
 
     def close(self) -> None:
+        self._dismiss()
         if self._database is not None:
             self._database.close()
             self._database = None
+
+    def _dismiss(self) -> None:
+        """A supervisor that was started and never needed would wait for its first client."""
+        if self._project is None or not self._has_started:
+            return
+        from runtime import start_keeper
+
+        if not start_keeper.is_awaited(self.paths, self._project.id):
+            return
+        with suppress(RuntimeFault), self._open_channel_blocking() as channel:
+            channel.greet()
 
     @property
     def project(self) -> ProjectRecord:
@@ -584,6 +597,7 @@ class Engine:
         from runtime import start_keeper
 
         start_keeper.start(self.paths, self._ensure_project().id)
+        self._has_started = True
 
     async def _ask(self, request: Any, descriptors: Sequence[int] = ()) -> tuple[Any, list[int]]:
         for _attempt in range(START_ATTEMPTS):

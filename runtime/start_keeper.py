@@ -77,6 +77,11 @@ def wait_until_listening_blocking(paths: Paths, project_id: str) -> None:
         _finish(paths.project(project_id), started)
 
 
+def is_awaited(paths: Paths, project_id: str) -> bool:
+    """Whether one was started here that nobody has waited for."""
+    return paths.project(project_id) in _started
+
+
 def _starting(paths: Paths, project_id: str) -> Started | None:
     project = paths.project(project_id)
     start(paths, project_id)
