@@ -29,13 +29,13 @@ from runtime.values import (
     ImageRecord,
     Login,
     LogLine,
-    NetworkId,
     NetworkOptions,
     NetworkRecord,
     PortBinding,
     ProcessRow,
     ProjectId,
     ProjectRecord,
+    PublishedPort,
     RunState,
     VolumeOptions,
     VolumeRecord,
@@ -340,29 +340,13 @@ class Engine:
     # --- networks and volumes
 
     async def create_network(self, options: NetworkOptions) -> NetworkRecord:
-        """A subnet and a name; the bridge comes with the first container. Raises AlreadyExists."""
-        from runtime.networks import addresses, host_facts
+        """A subnet and a name; the bridge comes with the first container. Raises AlreadyExists,
+        RuntimeFault."""
+        from runtime.containers import networks
 
-        database = self._write()
         project_id = self._ensure_project().id if options.project else ""
-        network_id = os.urandom(32).hex()
-        with host_facts.address_lock():
-            allocation = addresses.allocate_network(
-                options, database.networks(), host_facts.read_host_facts()
-            )
-            record = NetworkRecord(
-                id=NetworkId(network_id),
-                options=options,
-                project_id=project_id,
-                bridge=_bridge_name(self.paths, project_id, network_id),
-                subnet=allocation.subnet,
-                gateway=allocation.gateway,
-                subnet_ipv6=allocation.subnet_ipv6,
-                gateway_ipv6=allocation.gateway_ipv6,
-                created_at=time.time(),
-            )
-            database.add_network(record)
-        self._note("network", "create", network_id, options.name, project_id)
+        record = networks.create_network(self._write(), self.paths, options, project_id=project_id)
+        self._note("network", "create", record.id, options.name, project_id)
         return record
 
     async def remove_network(self, name: str) -> None:
@@ -370,7 +354,12 @@ class Engine:
         record = self.network(name)
         if record is None:
             raise NotFound(f"network {name} not found", code="E317")
-        await self._ask(messages.RemoveNetwork(network_id=record.id))
+        if record.project_id:
+            await self._ask(messages.RemoveNetwork(network_id=record.id))
+        else:
+            from runtime.containers import networks
+
+            networks.remove_shared_network(self._write(), self.paths, record)
         self._note("network", "destroy", record.id, name, record.project_id)
 
     async def create_volume(self, options: VolumeOptions) -> VolumeRecord:
@@ -536,7 +525,12 @@ class Engine:
         """Raises PortTaken for a host port that somebody else holds, with the holder's name."""
         from runtime.networks import published
 
-        published.check_ports(tuple(bindings))
+        published.check_ports(tuple(bindings), owner=self._find_port_owner)
+
+    def _find_port_owner(self, port: PublishedPort) -> str:
+        from runtime.containers import networks
+
+        return networks.find_port_owner(self._write(), self.paths, port)
 
     # --- within
 
@@ -649,11 +643,6 @@ async def _happenings(channel: Channel) -> AsyncIterator[messages.Happened]:
     while True:
         message, _descriptors = await channel.answer_later()
         yield message
-
-
-def _bridge_name(paths: Paths, project_id: str, network_id: str) -> str:
-    """At most 15 bytes (IFNAMSIZ), and found by its beginning when the database is lost."""
-    return f"pc{paths.root_hash}{(project_id or 'shared')[:4]}b{network_id[:4]}"
 
 
 def _last_line(path: str) -> str:

@@ -19,6 +19,7 @@ from runtime.cgroups.hierarchy import Hierarchy
 from runtime.containers import host_facts, lifecycle
 from runtime.containers.spec.build import build_spec
 from runtime.containers.spec.context import SpecContext, SpecResult
+from runtime.containers.spec.namespaces import Modes, find_hostname, find_modes
 from runtime.containers.spec.process import build_exec
 from runtime.errors import NotFound, StartFailed
 from runtime.images.front import Images
@@ -33,6 +34,8 @@ from runtime.state.database import Database
 from runtime.values import ContainerOptions, ContainerRecord, ExecOptions, Mount
 from runtime.volumes import binds, driver_options
 from runtime.volumes import files as injected_files
+
+IPV6 = Path("/proc/sys/net/ipv6")
 
 
 class LaunchDesk:
@@ -60,10 +63,10 @@ class LaunchDesk:
         left."""
         folder = self._paths.container(record.id)
         others = self._others(record)
-        result = build_spec(
-            record.options, record.image, self._context(record, endpoints, others, folder)
-        )
-        self._write_network_files(record, endpoints, folder)
+        context = self._context(record, endpoints, others, folder)
+        result = build_spec(record.options, record.image, context)
+        modes = find_modes(record.options, cgroup_version=context.host.cgroup_version)
+        self._write_network_files(record, endpoints, folder, modes, context)
         if record.options.ipc == "shareable":
             with faults.point("make shared memory"):
                 self._shm_folder(record).mkdir(parents=True, exist_ok=True)
@@ -130,15 +133,16 @@ class LaunchDesk:
         options = record.options
         injected = folder / "files"
         network_of = others.get(options.network_mode.removeprefix("container:"))
+        network_files = self._paths.container((network_of or record).id) / "files"
         inherited = tuple(self._inherited(record))
         return SpecContext(
             container_id=record.id,
             root_path=str(folder / "rootfs"),
             host=host_facts.read_host_facts(self._hierarchy),
             defaults=host_facts.read_defaults(),
-            hosts_file="" if network_of else str(injected / "hosts"),
-            resolv_file="" if network_of else str(injected / "resolv.conf"),
-            hostname_file=str(injected / "hostname"),
+            hosts_file=str(network_files / "hosts"),
+            resolv_file=str(network_files / "resolv.conf"),
+            hostname_file=str(network_files / "hostname"),
             files=injected_files.paths_of(options.files, injected),
             volumes=self._volume_sources(record, inherited),
             anonymous=record.anonymous_volumes,
@@ -222,32 +226,62 @@ class LaunchDesk:
         return found
 
     def _write_network_files(
-        self, record: ContainerRecord, endpoints: Sequence[EndpointPlan], folder: Path
+        self,
+        record: ContainerRecord,
+        endpoints: Sequence[EndpointPlan],
+        folder: Path,
+        modes: Modes,
+        context: SpecContext,
     ) -> None:
-        """hosts, resolv.conf and hostname: rewritten at every start, since addresses may change."""
+        """hosts, resolv.conf and hostname: rewritten at every start, since addresses may change.
+
+        A container in another's network sees that one's files.
+        """
         options = record.options
-        hostname = hosts_file.hostname_of(
-            record.id, hostname=options.hostname, uses_host=options.uts == "host"
-        )
-        gateway = next((plan.gateway for plan in endpoints if plan.routes_ipv4), "")
-        addresses = [plan.ipv4.partition("/")[0] for plan in endpoints if plan.ipv4]
-        host = hosts_file.read_host_resolv_conf()
-        resolv = hosts_file.resolv_conf_text if endpoints else hosts_file.plain_resolv_conf_text
-        texts = {
-            "hosts": hosts_file.hosts_text(
-                hostname=hostname or "localhost",
+        hostname = find_hostname(options, modes, context)
+        if modes.network == "host":
+            hosts = hosts_file.host_hosts_text(extra_hosts=options.extra_hosts)
+        else:
+            hosts = hosts_file.hosts_text(
+                hostname=hostname,
                 domainname=options.domainname,
-                addresses=addresses,
+                addresses=[
+                    address.partition("/")[0]
+                    for plan in endpoints
+                    for address in (plan.ipv4, plan.ipv6)
+                    if address
+                ],
                 extra_hosts=options.extra_hosts,
-                gateway=gateway,
-            ),
-            "resolv.conf": resolv(
-                host, dns=options.dns, search=options.dns_search, options=options.dns_opt
-            ),
-            "hostname": hosts_file.hostname_text(hostname or record.id[:12]),
-        }
-        for name, text in texts.items():
-            files.write_atomically(folder / "files" / name, text.encode(), mode=0o644)
+                gateway=_host_as_seen_inside(endpoints),
+                ipv6=IPV6.exists(),
+            )
+        resolv = hosts_file.resolv_conf_text if endpoints else hosts_file.plain_resolv_conf_text
+        text = resolv(
+            hosts_file.read_host_resolv_conf(),
+            dns=options.dns,
+            search=options.dns_search,
+            options=options.dns_opt,
+        )
+        write = files.write_atomically
+        write(folder / "files/hosts", hosts.encode(), mode=0o644)
+        write(folder / "files/hostname", hosts_file.hostname_text(hostname).encode(), mode=0o644)
+        _write_unless_edited(folder / "files/resolv.conf", text.encode())
+
+
+def _write_unless_edited(path: Path, text: bytes) -> None:
+    """D42: what somebody inside changed stays so. Beside the file lies what we wrote last."""
+    ours = path.with_name(f".{path.name}")
+    if path.exists() and ours.exists() and path.read_bytes() != ours.read_bytes():
+        return
+    files.write_atomically(path, text, mode=0o644)
+    files.write_atomically(ours, text, mode=0o644)
+
+
+def _host_as_seen_inside(endpoints: Sequence[EndpointPlan]) -> str:
+    """For `host-gateway`: the bridge's address of the network with the default route, or of one
+    that leads nowhere else; without a network the container is alone."""
+    ordered = sorted(endpoints, key=lambda plan: not plan.routes_ipv4)
+    return next((plan.gateway or plan.gateway_ipv6 for plan in ordered), "127.0.0.1")
 
 
 def _alone(options: ContainerOptions) -> ContainerOptions:

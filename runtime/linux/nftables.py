@@ -341,6 +341,18 @@ def _parse_base_chain(payload: bytes) -> BaseChain | None:
     )
 
 
+def chain_mentions(chain: BaseChain, text: str) -> bool:
+    """Whether a rule of the chain compares something with this text (the name of an interface)."""
+    family = next(code for code, name in _FAMILY_NAMES.items() if name == chain.family)
+    query = _nfgenmsg(family) + attribute(1, _text(chain.table)) + attribute(2, _text(chain.name))
+    for reply in netlink_socket.dump(netlink_socket.NETFILTER, _kind(_GET_RULE), query):
+        attributes = netlink_socket.parse_attributes(reply.payload[4:])
+        is_its = _untext(attributes[1]) == chain.table and _untext(attributes[2]) == chain.name
+        if is_its and text.encode() in reply.payload:
+            return True
+    return False
+
+
 def _belongs_to(payload: bytes, table: str) -> bool:
     # Kernels that do not filter the dump send the rules of all tables.
     attributes = netlink_socket.parse_attributes(payload[4:])

@@ -98,6 +98,24 @@ def _allocate(
     return str(subnet), str(_gateway(pool, subnet))
 
 
+def has_lost_its_subnet(record: NetworkRecord, host: HostFacts) -> bool:
+    """A subnet that we chose, not the user, is by now in use by somebody else on the machine.
+
+    The network's own bridge is not there, so no route of the machine is its own.
+    """
+    return any(
+        _overlap(ip_network(text), claimed)
+        for version, text in ((4, record.subnet), (6, record.subnet_ipv6))
+        if text and not _asked_subnet(record.options, version)
+        for claimed in _claims(host, version)
+    )
+
+
+def _asked_subnet(options: NetworkOptions, version: int) -> str:
+    pool = find_pool(options, version)
+    return pool.subnet if pool is not None else ""
+
+
 def find_pool(options: NetworkOptions, version: int) -> IpamPool | None:
     """The first ipam entry of the family; one without a subnet speaks of IPv4."""
     for pool in options.ipam:

@@ -31,6 +31,12 @@ def choose_bridge_name(
 ) -> str:
     """The kernel name for `NetworkRecord.bridge`: as the user asked, else ours (DESIGN.md 5)."""
     asked = (driver_opts or {}).get(_BRIDGE_NAME, "")
+    if asked in taken:
+        raise RuntimeFault(
+            f"the bridge name `{asked}` is taken by another network",
+            code="E634",
+            hint=f"choose another `{_BRIDGE_NAME}`, or name that network as external",
+        )
     if asked:
         return links.check_name(asked)
     owner = project_id or network_id
@@ -41,6 +47,12 @@ def mtu_of(record: NetworkRecord) -> int:
     """0: the kernel's default."""
     text = record.options.driver_opts.get(_MTU, "")
     return int(text) if text.isdecimal() else 0
+
+
+def is_up(record: NetworkRecord) -> bool:
+    """Made, and made to its end."""
+    link = netlink.find_links([record.bridge]).get(record.bridge)
+    return link is not None and link.is_up
 
 
 def ensure_bridge(record: NetworkRecord) -> int:

@@ -292,20 +292,27 @@ def describe_foreign_drops(root_hash: str) -> str:
     """A warning when another's firewall drops what is forwarded to our containers, else nothing.
 
     Docker and ufw set the policy of the FORWARD chain to drop: an accept of ours does not outvote
-    it, and we never touch another's rules.
+    it, and we never touch another's rules. Nothing is said once a rule there names our links.
     """
+    ours = f"pc{root_hash}"
     foreign = [
         chain
         for chain in nftables.list_base_chains()
-        if chain.hook == Hook.FORWARD and chain.drops and not chain.table.startswith("pycompose-")
+        if chain.hook == Hook.FORWARD
+        and chain.drops
+        and not chain.table.startswith("pycompose-")
+        and not nftables.chain_mentions(chain, ours)
     ]
     if not foreign:
         return ""
-    chain = foreign[0]
-    where = f"{chain.family} {chain.table} {chain.name}"
+    where = [f"{chain.family} {chain.table} {chain.name}" for chain in foreign]
+    rules = [
+        f'`nft insert rule {chain} {direction} "{ours}*" accept`'
+        for chain in where
+        for direction in ("iifname", "oifname")
+    ]
     return (
-        f"the firewall chain `{where}` of another program drops forwarded packets by policy:"
-        " containers may reach neither the outside nor each other's published ports\n"
-        f'hint: `nft insert rule {where} iifname "pc{root_hash}*" accept` and'
-        f' `nft insert rule {where} oifname "pc{root_hash}*" accept`'
+        f"the firewall of another program drops forwarded packets by policy (chain"
+        f" `{'`, `'.join(where)}`): containers may reach neither the outside nor each other's"
+        f" published ports\nhint: {' and '.join(rules)}"
     )

@@ -14,6 +14,7 @@ from runtime.errors import RuntimeFault
 
 RESOLVER_ADDRESS = "127.0.0.11"
 HOST_GATEWAY = "host-gateway"
+_HOSTS = Path("/etc/hosts")
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _RESOLVED_CONF = Path("/run/systemd/resolve/resolv.conf")
 _STUB = "127.0.0.53"
@@ -31,14 +32,6 @@ ff02::2\tip6-allrouters
 
 
 # --- hostname
-
-
-def hostname_of(container_id: str, *, hostname: str = "", uses_host: bool = False) -> str:
-    """As set, else the first twelve digits of the id; empty with the host's namespace (its own)."""
-    if hostname:
-        _check_name(hostname, "hostname")
-        return hostname
-    return "" if uses_host else container_id[:12]
 
 
 def hostname_text(hostname: str) -> str:
@@ -66,6 +59,14 @@ def hosts_text(
     for name in names.split(" "):
         _check_name(name, "hostname")
     lines += [f"{address}\t{names}\n" for address in addresses]
+    return "".join(lines)
+
+
+def host_hosts_text(*, extra_hosts: Iterable[tuple[str, str]] = ()) -> str:
+    """For a container in the host's network: the host's own names, and its own ones below."""
+    host = _read(_HOSTS)
+    lines = [host if not host or host.endswith("\n") else f"{host}\n"]
+    lines += [_extra_line(name, address, "127.0.0.1") for name, address in extra_hosts]
     return "".join(lines)
 
 

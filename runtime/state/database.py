@@ -8,6 +8,7 @@ lifecycle.py and run state to run_states.py.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 import threading
@@ -334,6 +335,16 @@ class Database:
             raise AlreadyExists(
                 f"network with name {record.name} already exists", code="E311", answered=str(error)
             ) from error
+
+    def move_network(self, record: NetworkRecord, **changes: str) -> NetworkRecord:
+        """Give it other subnets; the addresses of those that were on it are void."""
+        names = ", ".join(f"{name}=?" for name in changes)
+        with self.transaction("move network") as connection:
+            connection.execute(
+                f"UPDATE network SET {names} WHERE id=?", (*changes.values(), record.id)
+            )
+            connection.execute("DELETE FROM endpoint WHERE network_id=?", (record.id,))
+        return dataclasses.replace(record, **changes)  # type: ignore[arg-type]
 
     def delete_network(self, network_id: str) -> bool:
         """False, and nothing done, while an endpoint is on it."""

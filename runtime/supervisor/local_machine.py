@@ -15,8 +15,8 @@ from anyio import to_thread
 
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
 from runtime.cgroups.hierarchy import ENGINE_LEAF
-from runtime.containers import launching, lifecycle
-from runtime.errors import InUse, NotFound
+from runtime.containers import launching, lifecycle, networks
+from runtime.errors import NotFound
 from runtime.messages import Configure, ExecRequest, Forked
 from runtime.paths import Paths
 from runtime.state import run_states
@@ -87,6 +87,7 @@ class LocalMachine:
             raise
         self._ports[record.id] = tuple(reservation.port for reservation in reserved)
         held = {held_name(port): opened.detach() for port, opened in reserved}
+        warnings = (*warnings, *self._networks.warnings(plans))
         return PreparedLaunch(request=request, held=held, warnings=warnings)
 
     async def attach(
@@ -172,8 +173,7 @@ class LocalMachine:
             await self._remove_network(record)
 
     async def _remove_network(self, record: NetworkRecord) -> None:
-        if not self._database.delete_network(record.id):
-            raise InUse(f"network {record.name} has active endpoints", code="E319")
+        networks.delete_row(self._database, record)
         await self._networks.remove([record])
 
     async def remove_project(self, *, volumes: bool) -> None:

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import anyio
 from anyio import to_thread
 
+from runtime.containers import networks as container_networks
 from runtime.errors import RuntimeFault
-from runtime.networks import bridge, endpoint, host_facts, published
+from runtime.networks import bridge, endpoint, firewall, host_facts, published
 from runtime.networks.addresses import Lease
 from runtime.networks.endpoint import Attachment, EndpointPlan
 from runtime.networks.published import Reservation
@@ -55,6 +56,7 @@ class ProjectNetworks:
         self._names = KnownNames(paths)
         self._resolver = Resolver()
         self._forwarder = Forwarder()
+        self._told = ""
         self._unlinked: set[str] = set()
         self._unlink = Together(self._remove_links)
         for record in database.containers(project_id):
@@ -69,11 +71,10 @@ class ProjectNetworks:
         if record.options.network_mode:
             return ()
         networks = {network.name: network for network in self._database.networks()}
-        plans = self._write_leases(record, networks)
         with host_facts.address_lock():
-            for plan in plans:
-                bridge.ensure_bridge(networks[plan.network])
-        self._plans[record.id] = plans
+            for name in {one.network for one in record.options.endpoints} & networks.keys():
+                networks[name] = container_networks.ensure_bridge(self._database, networks[name])
+        plans = self._plans[record.id] = self._write_leases(record, networks)
         return plans
 
     def _write_leases(
@@ -97,12 +98,14 @@ class ProjectNetworks:
         return published.reserve_ports(record.options.ports, owner=self._find_owner)
 
     def _find_owner(self, port: PublishedPort) -> str:
-        """The container of this root that holds the port, in whichever project."""
-        for record in self._database.containers():
-            state = run_states.stored_state(self._paths.project(record.project_id), record.id)
-            if state is not None and any(published.clash(port, held) for held in state.ports):
-                return f"container {record.name}"
-        return ""
+        return container_networks.find_port_owner(self._database, self._paths, port)
+
+    def warnings(self, plans: Iterable[EndpointPlan]) -> tuple[str, ...]:
+        """What another's firewall does to the container's packets; the same thing is said once."""
+        if all(plan.is_internal for plan in plans):
+            return ()
+        told, self._told = self._told, firewall.describe_foreign_drops(self._paths.root_hash)
+        return (self._told,) if self._told and self._told != told else ()
 
     async def connect(
         self, record: ContainerRecord, *, pid: int, ports: tuple[PublishedPort, ...]

@@ -56,10 +56,14 @@ def said(pycompose: Pycompose, *words: str) -> dict[str, str]:
 
 
 def run_all(
-    pycompose: Pycompose, services: Mapping[str, Mapping[str, Any]], **top: Any
+    pycompose: Pycompose,
+    services: Mapping[str, Mapping[str, Any]],
+    *,
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+    **top: Any,
 ) -> dict[str, str]:
-    """`up`, until every service has ended; service -> what it wrote."""
-    pycompose.compose_file(document(services, **top))
+    """`up`, until every service but the `others` has ended; service -> what it wrote."""
+    pycompose.compose_file(document({**services, **(others or {})}, **top))
     pycompose("up", "-d")
     pycompose("wait", *services, check=False)
     return {name.rpartition("-")[0]: text for name, text in said(pycompose).items()}

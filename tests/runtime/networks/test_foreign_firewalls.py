@@ -1,0 +1,46 @@
+"""A FORWARD chain of another program with policy drop (Docker's, ufw's) is named with what helps."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.networks.firewall import describe_foreign_drops
+from tests.runtime.networks.stage import Stage
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+def nft(stage: Stage, text: str) -> None:
+    stage.host.command("nft", text)
+
+
+def test_a_chain_that_drops_is_named_with_the_rules_until_they_are_there(stage: Stage):
+    nft(stage, "add table ip filter")
+    nft(stage, "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }")
+    said = stage.host.run(lambda: describe_foreign_drops("ab12"))
+    assert said == (
+        "the firewall of another program drops forwarded packets by policy (chain"
+        " `ip filter FORWARD`): containers may reach neither the outside nor each other's"
+        " published ports\n"
+        'hint: `nft insert rule ip filter FORWARD iifname "pcab12*" accept` and'
+        ' `nft insert rule ip filter FORWARD oifname "pcab12*" accept`'
+    )
+    for rule in said.split("`")[3::2]:
+        nft(stage, rule.removeprefix("nft "))
+    assert stage.host.run(lambda: describe_foreign_drops("ab12")) == ""
+
+
+def test_chains_that_accept_and_tables_of_other_roots_are_no_reason_to_warn(stage: Stage):
+    for table in ("filter", "pycompose-cd34-beef0000"):
+        policy = "drop" if table.startswith("pycompose") else "accept"
+        nft(stage, f"add table inet {table}")
+        chain = f"{{ type filter hook forward priority 0; policy {policy}; }}"
+        nft(stage, f"add chain inet {table} forward {chain}")
+    assert stage.host.run(lambda: describe_foreign_drops("ab12")) == ""
