@@ -1,4 +1,4 @@
-"""The data files of `schemas/`: in a checkout `runtime/data` is a link to it, in a wheel its copy."""
+"""The data files of `schemas/`: in a checkout `runtime/data` links to it, in a wheel it is a copy."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from compose.errors import ActionFailed
 from compose.options import PushOptions
 from compose.planning import images
 from compose.planning.dependencies import closure
-from compose.planning.teardown import check_services
+from compose.planning.selection import check_services
 from compose.scheduling.events import ResourceEvent
 from compose.scheduling.observe import observe
 from compose.scheduling.session import Session

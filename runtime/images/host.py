@@ -23,6 +23,7 @@ from runtime.images.host_view import (
     MADE_ANEW,
     Entry,
     MountPoint,
+    View,
     entry_like,
     is_within,
     mount_of,
@@ -51,10 +52,15 @@ ARCHITECTURES = {
 _VIEW_SECONDS = 2.0
 
 
+class _Look(NamedTuple):
+    view: View
+    can_redirect: bool
+    at: float
+
+
 class _Prepared(NamedTuple):
     entries: tuple[Entry, ...]
     lowers: tuple[str, ...]
-    inner_binds: tuple[tuple[str, str], ...]
     copied: Path | None
     """The template, where each upper gets a copy of it."""
     at: float
@@ -97,43 +103,51 @@ class HostImage:
         self._hidden = tuple(Path(os.path.realpath(path)) for path in (paths.data, paths.run))
         self._mounts = mounts
         self._follows_redirects = follows_redirects()
+        self._look: _Look | None = None
         self._prepared: _Prepared | None = None
 
     def root_filesystem(self, upper: Path, work: Path) -> RootFilesystem:
         """Prepare the upper, unless that was done, and say how the root is mounted."""
-        prepared = self.prepare()
-        if not _is_prepared(upper):
-            _lay_upper(upper, prepared)
+        look = self._look_around()
+        lowers: tuple[str, ...] = (str(self._top),)
+        # An upper that redirects names its template itself: /etc need not be read again for it
+        if not (look.can_redirect and _is_prepared(upper)):
+            prepared = self.prepare()
+            lowers = prepared.lowers
+            if not _is_prepared(upper):
+                _lay_upper(upper, prepared)
         return RootFilesystem(
-            lowers=prepared.lowers,
-            upper=str(upper),
-            work=str(work),
-            inner_binds=prepared.inner_binds,
+            lowers=lowers, upper=str(upper), work=str(work), inner_binds=look.view.inner_binds
         )
 
     def prepare(self) -> _Prepared:
         """Read the machine, unless that was done a moment ago. May be called early, beside other
         work.
         """
-        now = time.monotonic()
-        if self._prepared is None or now - self._prepared.at > _VIEW_SECONDS:
-            self._prepared = self._look(now)
+        if self._prepared is None or time.monotonic() - self._prepared.at > _VIEW_SECONDS:
+            self._prepared = self._prepare(self._look_around())
         return self._prepared
 
-    def _look(self, now: float) -> _Prepared:
-        mounts = read_mounts() if self._mounts is None else self._mounts
-        can_redirect = self._follows_redirects and self._lies_on_the_top(mounts)
-        view = survey(self._top, hidden=self._hidden, mounts=mounts, can_redirect=can_redirect)
+    def _look_around(self) -> _Look:
+        now = time.monotonic()
+        if self._look is None or now - self._look.at > _VIEW_SECONDS:
+            mounts = read_mounts() if self._mounts is None else self._mounts
+            can_redirect = self._follows_redirects and self._lies_on_the_top(mounts)
+            view = survey(self._top, hidden=self._hidden, mounts=mounts, can_redirect=can_redirect)
+            self._look = _Look(view, can_redirect, now)
+        return self._look
+
+    def _prepare(self, look: _Look) -> _Prepared:
+        view = look.view
         self._store.mkdir(parents=True, exist_ok=True, mode=0o700)
         template = ensure_template(self._top, self._store, view.skeleton, hidden=self._hidden)
         top = str(self._top)
-        if can_redirect:
+        if look.can_redirect:
             anew = self._redirected(template)
-            entries = (*view.over_root, *anew, *view.shown_of_var)
-            return _Prepared(entries, (top,), view.inner_binds, None, now)
+            return _Prepared((*view.over_root, *anew, *view.shown_of_var), (top,), None, look.at)
         if template.stat().st_dev != self._top.stat().st_dev:
-            return _Prepared(view.over_root, (str(template), top), view.inner_binds, None, now)
-        return _Prepared(view.over_root, (top,), view.inner_binds, template, now)
+            return _Prepared(view.over_root, (str(template), top), None, look.at)
+        return _Prepared(view.over_root, (top,), template, look.at)
 
     def _lies_on_the_top(self, mounts: Sequence[MountPoint]) -> bool:
         """Whether overlay, which crosses no mount, can reach the templates below the top."""
