@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 
 from runtime.images.credentials import Credentials
-from runtime.images.http_client import Cancellation, Client
+from runtime.images.http_client import IDLE_SECONDS, Cancellation, Client
 from runtime.images.reference import Reference
 from runtime.images.registries_conf import Endpoint, Registries, read_registries
 from runtime.images.registry import DEFAULT_TRIES, Repository, Tries
@@ -26,12 +26,14 @@ class Access:
         environment: Mapping[str, str] | None = None,
         registries: Registries | None = None,
         tries: Tries = DEFAULT_TRIES,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self.environment = os.environ if environment is None else environment
         self.cancellation = cancellation
         self._registries = registries or read_registries(self.environment)
         self.credentials = Credentials(self.environment)
         self._tries = tries
+        self._idle_seconds = idle_seconds
         self._clients: list[Client] = []
 
     def __enter__(self) -> Access:
@@ -69,7 +71,7 @@ class Access:
         find_login: Callable[[], Login | None] | None = None,
     ) -> Repository:
         cancellation = self.cancellation.part()
-        client = Client(cancellation, environment=self.environment)
+        client = Client(cancellation, environment=self.environment, idle_seconds=self._idle_seconds)
         self._clients.append(client)
         return Repository(
             endpoint,

@@ -54,8 +54,9 @@ class Partial:
         self._hash.update(data)
         rest = memoryview(data)
         try:
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
+            with faults.point("write blob"):
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             # What was written is not known now: `resume` looks
             raise _refused(self._path, self.size + len(data), error) from error

@@ -144,6 +144,7 @@ class Response:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
         self._connection = connection
+        self._is_over = False
         has_body = method != "HEAD" and self.status not in (204, 304) and self.status >= 200
         self.length = self._find_length() if has_body else 0
 
@@ -155,7 +156,15 @@ class Response:
 
     def chunks(self) -> Iterator[bytes]:
         """Raises Unreachable when the body breaks off."""
-        return self._connection.read_body(self.length)
+        if not self._is_over:
+            yield from self._connection.read_body(self.length)
+            self.finish()
+
+    def finish(self) -> None:
+        """The body was read: from here on the connection is somebody else's."""
+        if not self._is_over:
+            self._is_over = True
+            self._connection.end_exchange()
 
     def read(self, limit: int) -> bytes:
         """A small body, whole. Raises RuntimeFault above `limit` bytes (V54)."""
@@ -163,7 +172,7 @@ class Response:
         for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
-                self._connection.close()
+                self.close()
                 raise RuntimeFault(
                     f"the answer has more than {limit} bytes", code="E546", tried="read it"
                 )
@@ -171,7 +180,8 @@ class Response:
 
     def close(self) -> None:
         """Without reading what is left."""
-        if not self._connection.is_idle:
+        if not self._is_over:
+            self._is_over = True
             self._connection.close()
 
 
@@ -311,7 +321,6 @@ class _Connection:
         self._peer = peer
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         self._keeps = False
-        self.is_idle = True
         self.on_idle: Callable[[], None] = lambda: None
         self.absolute = False
         self.proxy_headers: dict[str, str] = {}
@@ -319,7 +328,6 @@ class _Connection:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
-        self.is_idle = False
         self._cancellation.remove(self._socket)
         self._socket.close()
 
@@ -385,7 +393,7 @@ class _Connection:
         self._keeps = not closes and head.http_version >= b"1.1"
         response = Response(self, head, method)
         if response.length == 0:
-            self._end_exchange()
+            response.finish()
         return response
 
     def _send_and_receive(
@@ -395,7 +403,6 @@ class _Connection:
         headers: Mapping[str, str],
         body: bytes | Iterable[bytes],
     ) -> h11.Response:
-        self.is_idle = False
         # A new one for each exchange: bodies are read past it
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         try:
@@ -451,7 +458,6 @@ class _Connection:
             yield from self._read_framed_body()
         else:
             yield from self._read_body_of(length)
-        self._end_exchange()
 
     def _read_framed_body(self) -> Iterator[bytes]:
         while True:
@@ -471,9 +477,8 @@ class _Connection:
             yield data
             data = b""
 
-    def _end_exchange(self) -> None:
+    def end_exchange(self) -> None:
         if self._keeps:
-            self.is_idle = True
             self.on_idle()
         else:
             self.close()

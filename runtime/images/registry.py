@@ -8,6 +8,7 @@ specification.
 from __future__ import annotations
 
 import email.utils
+import math
 import random
 import re
 import threading
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 MAX_REDIRECTS = 5
+_MAX_LOGINS = 3
+"""For one request: a token may end between its coming and its use."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 _LONGEST_OBEYED = 120.0
 """Of a Retry-After; a registry that wants more gets the error instead."""
@@ -437,7 +440,7 @@ class Repository:
             elif response.status in _REDIRECTS and response.status not in expected:
                 redirects += 1
                 url = self._redirected(url, response, redirects)
-            elif response.status == 401 and is_home and logins < 2:
+            elif response.status == 401 and is_home and logins < _MAX_LOGINS:
                 logins += 1
                 said = error_text(response.read(_MAX_ERROR))
                 if not self._log_in(response, scope, sent=fields.get("Authorization", "")):
@@ -517,21 +520,28 @@ class Repository:
                 hint="check name and tag; a private repository may need `pycompose login"
                 f" {self.endpoint.key}`",
             )
+        after = _retry_after(response)
+        if status == 429:
+            raise _TryAgain(self._limited(method, said, after), after)
         fault = RuntimeFault(
-            f"{self.endpoint.host} lets us fetch no more for now"
-            if status == 429
-            else f"{self.endpoint.host} cannot answer",
-            code="E544" if status == 429 else "E540",
+            f"{self.endpoint.host} cannot answer",
+            code="E540" if status in _REPEATED else "E546",
             tried=f"{method} for {self}",
             answered=said,
-            hint=f"log in with `pycompose login {self.endpoint.key}`, or wait"
-            if status == 429
-            else "",
         )
         if status in _REPEATED:
-            raise _TryAgain(fault, _retry_after(response))
-        fault.code = "E546"
+            raise _TryAgain(fault, after)
         raise fault
+
+    def _limited(self, method: str, said: str, after: float | None) -> RuntimeFault:
+        when = f"it says to come back after {_duration(after)}; " if after else ""
+        return RuntimeFault(
+            f"{self.endpoint.host} lets us fetch no more for now",
+            code="E544",
+            tried=f"{method} for {self}",
+            answered=said,
+            hint=f"{when}a login may have a larger share: `pycompose login {self.endpoint.key}`",
+        )
 
     def _subject(self, path: str) -> str:
         """What a path below the repository is to people."""
@@ -563,6 +573,14 @@ def _retry_after(response: Response) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
+
+
+def _duration(seconds: float) -> str:
+    """For people, rounded up: `90 seconds`, `6 hours`."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * size:
+            return f"{math.ceil(seconds / size)} {unit}s"
+    return f"{math.ceil(seconds)} seconds"
 
 
 def _with_query(url: str, **parameters: str) -> str:

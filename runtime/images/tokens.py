@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from runtime.errors import RuntimeFault
 from runtime.images.credentials import basic_header
-from runtime.images.http_client import SYSTEM_TLS, Client, Origin, Tls, origin_of
+from runtime.images.http_client import SYSTEM_TLS, Client, Origin, Tls, Unreachable, origin_of
 from runtime.values import Login
 
 MAX_TOKEN = 1 << 20
@@ -142,10 +142,15 @@ class Authorizer:
             raise _untrusted(self._origin, url, "it redirects to another place")
         if response.status != 200:
             said = error_text(data) or f"status {response.status}"
-            code = "E544" if response.status == 429 else "E542"
+            if response.status == 429 or response.status >= 500:
+                raise Unreachable(
+                    f"{urlsplit(url).hostname} gives no token for {self._origin} now",
+                    code="E544" if response.status == 429 else "E540",
+                    answered=said,
+                )
             raise RuntimeFault(
                 f"{self._origin}: the login was refused",
-                code=code,
+                code="E542",
                 tried=f"get a token from {urlsplit(url).hostname}",
                 answered=said,
                 hint=f"log in with `pycompose login {self._origin}`",

@@ -32,6 +32,8 @@ class Remote(NamedTuple):
     home: Path
     environment: Mapping[str, str]
     told: list[Progress]
+    cancellation: Cancellation = Cancellation()
+    idle_seconds: float = 30.0
 
     def pull(self, name: str, *, platform: str = "") -> Pulled:
         with self.access() as access:
@@ -53,7 +55,12 @@ class Remote(NamedTuple):
             return resolve_digest(access, parse_reference(name).with_tag)
 
     def access(self, cancellation: Cancellation | None = None) -> Access:
-        return Access(cancellation or Cancellation(), environment=self.environment, tries=QUICK)
+        return Access(
+            cancellation or self.cancellation,
+            environment=self.environment,
+            tries=QUICK,
+            idle_seconds=self.idle_seconds,
+        )
 
     def with_environment(self, **more: str) -> Remote:
         return self._replace(environment={**self.environment, **more})
