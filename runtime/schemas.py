@@ -1,4 +1,4 @@
-"""The data files of `schemas/`: in a checkout `runtime/data` links to it, in a wheel it is a copy."""
+"""The data files of `schemas/`: in a checkout `runtime/data` is a link there, in a wheel a copy."""
 
 from __future__ import annotations
 
