@@ -95,15 +95,22 @@ def check(project: Project, names: Iterable[str], observed: Observed) -> tuple[F
     selected = [project.services[name] for name in names]
     for service in selected:
         for level, fault in _of_service(project, service, observed):
-            (errors if level == ERROR else warnings).append(fault)
+            (errors if level == ERROR else warnings).append(_as(level, fault))
     for level, fault in _of_project(project, selected):
-        (errors if level == ERROR else warnings).append(fault)
+        (errors if level == ERROR else warnings).append(_as(level, fault))
     if errors:
         raise InvalidFile(*errors)
     return tuple(warnings)
 
 
 Finding = tuple[str, Fault]
+
+
+def _as(level: str, fault: Fault) -> Fault:
+    """A warning has a code of its own."""
+    if level == WARNING:
+        fault.code = "W250"
+    return fault
 
 
 def _of_service(project: Project, service: Service, observed: Observed) -> Iterator[Finding]:

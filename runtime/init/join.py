@@ -49,7 +49,7 @@ def _check_identity(request: ExecRequest) -> None:
     except FileNotFoundError:
         is_same = False
     if not is_same:
-        raise NotFound(f"container {request.container_id[:12]} does not run", code="E403")
+        raise NotFound(f"container {request.container_id[:12]} does not run", code="E408")
 
 
 def _become_exec(

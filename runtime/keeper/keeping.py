@@ -403,7 +403,7 @@ class Keeper:
     def _end_if_idle(self, message: EndIfIdle, asker: Asker, descriptors: list[int]) -> None:
         _close(descriptors)
         if self._inits or self._executions or not self._hide_from_clients():
-            asker.link.send(Failure(message="not idle", code="E330"), asker.request_id)
+            asker.link.send(Failure(message="not idle", code="E348"), asker.request_id)
             return
         asker.link.send(Done(), asker.request_id)
         self._remove_traces()

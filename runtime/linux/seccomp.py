@@ -92,7 +92,7 @@ def _known(machine: str) -> str:
     if machine not in FAMILIES:
         raise RuntimeFault(
             f"there is no seccomp profile for {machine}",
-            code="E442",
+            code="E409",
             hint="use `security_opt: [seccomp=unconfined]` if you trust the image",
         )
     return machine

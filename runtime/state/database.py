@@ -262,7 +262,7 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise AlreadyExists(
                 f'container name "{options.name}" is already in use',
-                code="E310",
+                code="E303",
                 tried=f"create container {options.name}",
                 answered=str(error),
                 hint="remove it with `pycompose rm`, or choose another `container_name`",
@@ -333,7 +333,7 @@ class Database:
                 )
         except sqlite3.IntegrityError as error:
             raise AlreadyExists(
-                f"network with name {record.name} already exists", code="E311", answered=str(error)
+                f"network with name {record.name} already exists", code="E304", answered=str(error)
             ) from error
 
     def move_network(self, record: NetworkRecord, **changes: str) -> NetworkRecord:
@@ -415,7 +415,7 @@ class Database:
                 )
         except sqlite3.IntegrityError as error:
             raise AlreadyExists(
-                f"volume with name {record.name} already exists", code="E312", answered=str(error)
+                f"volume with name {record.name} already exists", code="E305", answered=str(error)
             ) from error
 
     def volume_users(self, name: str) -> tuple[str, ...]:

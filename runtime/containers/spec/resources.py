@@ -327,14 +327,14 @@ def _targets(source: str, target: str, context: SpecContext) -> list[tuple[Devic
     if "=" in source:
         raise refuse(
             f"`devices: {source}` is a CDI name",
-            code="E315",
+            code="E306",
             hint="CDI is not supported; name the device's node, as in `/dev/dri/card0`",
         )
     found: Sequence[DeviceNode] = context.devices.get(source, ())
     if not found:
         raise refuse(
             f"`devices`: there is no device `{source}`",
-            code="E315",
+            code="E306",
             hint="look for it in /dev on this machine",
         )
     if len(found) == 1 and found[0].path == source:
@@ -359,7 +359,7 @@ def check_access(letters: str, attribute: str) -> str:
     if not letters or set(letters) - set("rwm") or len(set(letters)) != len(letters):
         raise refuse(
             f"`{attribute}`: `{letters}` is no device access",
-            code="E315",
+            code="E306",
             hint="it is made of r, w and m",
         )
     return letters
@@ -371,7 +371,7 @@ def parse_rule(text: str) -> DeviceRule:
     if match is None:
         raise refuse(
             f"`device_cgroup_rules: {text}` is no device rule",
-            code="E315",
+            code="E306",
             hint="as in `c 10:200 rwm` or `b *:* r`",
         )
     rule = DeviceRule(

@@ -65,7 +65,7 @@ def _split(entry: str) -> tuple[str, str]:
 def _truth(entry: str, value: str) -> bool:
     words = {"true": True, "1": True, "false": False, "0": False}
     if value.lower() not in words:
-        raise refuse(f"`security_opt: {entry}` is neither true nor false", code="E313")
+        raise refuse(f"`security_opt: {entry}` is neither true nor false", code="E307")
     return words[value.lower()]
 
 
@@ -73,7 +73,7 @@ def _seccomp(entry: str, value: str) -> str:
     if not value:
         raise refuse(
             f"`security_opt: {entry}` names no profile",
-            code="E313",
+            code="E307",
             hint="`seccomp=FILE` or `seccomp=unconfined`",
         )
     return {"builtin": "default"}.get(value, value)
@@ -83,13 +83,13 @@ def _not_understood(entry: str, name: str) -> Exception:
     if name in ("label", "apparmor"):
         return refuse(
             f"`security_opt: {entry}` cannot be honoured",
-            code="E313",
+            code="E307",
             answered="containers run without AppArmor profiles and SELinux labels",
             hint="leave it out, or write `apparmor=unconfined` and `label=disable` to say so",
         )
     return refuse(
         f"`security_opt: {entry}` is not understood",
-        code="E313",
+        code="E307",
         hint="known: no-new-privileges, seccomp=FILE|unconfined, apparmor=unconfined,"
         " systempaths=unconfined, label=disable, writable-cgroups",
     )
@@ -141,7 +141,7 @@ def _names(given: Iterable[str], attribute: str, known: tuple[str, ...]) -> set[
         if name != ALL and name not in known:
             raise refuse(
                 f"`{attribute}: {text}` is no capability of this kernel",
-                code="E313",
+                code="E307",
                 hint="see capabilities(7), or write ALL",
             )
         found.add(name)
@@ -218,7 +218,7 @@ def _check_sysctl(given: str, name: str, modes: Modes) -> None:
 def _refuse_sysctl(name: str, why: str) -> Exception:
     return refuse(
         f"`sysctls.{name}` cannot be set for a container",
-        code="E313",
+        code="E307",
         answered=why,
         hint="containers can set net.*, fs.mqueue.* and the IPC ones of kernel.*",
     )

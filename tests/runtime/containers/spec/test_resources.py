@@ -226,7 +226,7 @@ def test_rules_come_after_the_defaults(build):
     "rule", ["c 1:3", "d 1:3 r", "c 1 3 r", "c 1:3 rx", "c 1:3 rr", "c -1:3 r", "c 1:3 rwmr", ""]
 )
 def test_a_rule_of_another_form_is_refused(build, rule):
-    refused(build, code="E315", device_cgroup_rules=(rule,))
+    refused(build, code="E306", device_cgroup_rules=(rule,))
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_rule_of_another_form_is_refused(build, rule):
     ],
 )
 def test_a_device_that_cannot_be_given_is_refused(build, device, message):
-    assert str(refused(build, code="E315", devices=(device,))) == message
+    assert str(refused(build, code="E306", devices=(device,))) == message
 
 
 def test_lists_of_cpus_are_numbers_and_ranges():

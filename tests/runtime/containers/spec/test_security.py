@@ -23,7 +23,7 @@ def capabilities(build, **options) -> str:
 def refused(build, **options) -> RuntimeFault:
     with pytest.raises(RuntimeFault) as caught:
         build(**options)
-    assert caught.value.code == "E313"
+    assert caught.value.code == "E307"
     return caught.value
 
 
