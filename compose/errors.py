@@ -27,6 +27,18 @@ def path_text(path: Path) -> str:
     return printable(text)
 
 
+def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Which of these names was meant: the most similar one, or "" when none is similar."""
+    from difflib import get_close_matches  # 4 ms that only mistakes need
+
+    known = sorted(names)
+    found = get_close_matches(name, known, n=1, cutoff=cutoff)
+    if found:
+        return found[0]
+    letters = sorted(name)  # `bd` for `db`: two letters that changed places are half of it
+    return next((other for other in known if sorted(other) == letters), "")
+
+
 class Fault:
     """One thing that is wrong in one place.
 
@@ -51,7 +63,7 @@ class Fault:
         self.where = where
         self.path = path
         self.hint = hint
-        self.trail = tuple(trail)
+        self.trail: tuple[tuple[str, Position], ...] = tuple(trail)
 
     @property
     def headline(self) -> str:

@@ -256,7 +256,7 @@ def show_help(verb: str, module: ModuleType) -> int:
 def refuse(verb: str, signature: Signature, error: UsageError) -> NoReturn:
     """Raise the error again with the nearest flag and the usage line."""
     from compose.cli import usage
-    from compose.cli.nearest import nearest
+    from compose.errors import nearest
 
     hint = ""
     if error.flag:
@@ -272,7 +272,7 @@ def refuse(verb: str, signature: Signature, error: UsageError) -> NoReturn:
 
 
 def refuse_verb(verb: str, group: str = "") -> NoReturn:
-    from compose.cli.nearest import nearest
+    from compose.errors import nearest
 
     path = " ".join(part for part in ("compose", group, verb) if part)
     found = nearest(verb, verbs.names(group))

@@ -5,11 +5,10 @@ Reports every fault with the line that has to change, and the nearest name that 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
-from compose.errors import Path
+from compose.errors import Path, nearest
 from compose.loading.report import Report, Trail
 from compose.loading.select import volumes_of
 from compose.model.dependencies import dependencies_of, find_circle
@@ -79,12 +78,17 @@ class _Checks:
         names = set(names)
         if name in names:
             return
-        near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else f"declare it under the top-level `{kind}s`"
+        near = nearest(name, names)
+        hint = f"did you mean `{near}`?" if near else f"declare it under the top-level `{kind}s`"
         if kind == "volume" and "/" in name and not near:
             hint = f"a folder of the host begins with `./`: ./{name}"
         if kind == "service" and not near:
-            hint = "add it under `services`"
+            known = ", ".join(sorted(names)[:10])
+            hint = (
+                f"add it under `services`, where {known} stand"
+                if known
+                else "add it under `services`"
+            )
         self.refuse("E051", f"the {kind} `{name}` is not declared", path, hint=hint, at_key=at_key)
 
     # ---- services ----
@@ -113,7 +117,8 @@ class _Checks:
             self.refuse("E093", message, (*path, "build", "dockerfile_inline"), at_key=True)
         if build.platforms and service.platform and service.platform not in build.platforms:
             message = f"`build.platforms` does not include the platform `{service.platform}`"
-            self.refuse("E093", message, (*path, "build", "platforms"), at_key=True)
+            hint = f"add {service.platform} to the list"
+            self.refuse("E093", message, (*path, "build", "platforms"), hint=hint, at_key=True)
         for name, context in build.additional_contexts.items():
             if context.startswith("service:"):
                 at = (*path, "build", "additional_contexts", name)

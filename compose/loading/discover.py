@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterable, Mapping
 
-from compose.errors import Fault, InvalidFile, NotFound
+from compose.errors import Fault, InvalidFile, NotFound, nearest
 from compose.loading.dotenv import parse_dotenv
 from compose.loading.environment import Environment
 from compose.loading.parse import MOST_BYTES, decode
@@ -207,9 +207,7 @@ def _nearest_file(path: str) -> str:
         names = os.listdir(folder or ".")
     except OSError:
         return f"the folder {folder} does not exist" if not os.path.isdir(folder) else ""
-    import difflib
-
     if name in names:
         return "name a file in that folder" if os.path.isdir(path) else ""
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
-    return f"did you mean {near[0]}?" if near else ""
+    near = nearest(name, names, cutoff=0.7)
+    return f"did you mean {near}?" if near else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from compose.errors import nearest
 from compose.position import Position
 
 
@@ -34,13 +35,11 @@ class Environment(Mapping[str, str]):
     def nearest_to(self, name: str) -> str:
         """`nearest defined: DB_PASS in .env:3:1`, for a variable that is not set; empty when no
         name is like it."""
-        import difflib
-
-        near = difflib.get_close_matches(name, list(self._values), n=1, cutoff=0.7)
+        near = nearest(name, self._values, cutoff=0.7)
         if not near:
             return ""
-        place = self._places.get(near[0])
-        return f"nearest defined: `{near[0]}`" + (f" in {place}" if place else "")
+        place = self._places.get(near)
+        return f"nearest defined: `{near}`" + (f" in {place}" if place else "")
 
     def fill(self, variables: Mapping[str, Variable]) -> None:
         """Take variables of a file whose names are not set yet."""

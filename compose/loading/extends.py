@@ -7,11 +7,10 @@ service it came.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 
-from compose.errors import Fault, InvalidFile, Path
+from compose.errors import Fault, InvalidFile, Path, nearest
 from compose.loading.canonical import lengthen
 from compose.loading.merge import merge, remove
 from compose.loading.paths import absolute, resolve
@@ -179,13 +178,15 @@ def _reference(extends: Node, name: str) -> tuple[Node, Node | None]:
 
 
 def _unknown(wanted: Node, source: _Source, name: str, file: Node | None) -> InvalidFile:
-    near = difflib.get_close_matches(wanted.text, list(source.services), n=1, cutoff=0.6)
+    near = nearest(wanted.text, source.services)
     where = f" in {file.text}" if file is not None else ""
-    hint = f"did you mean `{near[0]}`?" if near else ""
+    hint = f"did you mean `{near}`?" if near else ""
     if not hint and not source.services:
         hint = "that file has no services"
     elif not hint and file is None:
         hint = "a service of another file needs `file` beside `service`"
+    elif not hint:
+        hint = f"that file has {', '.join(list(source.services)[:10])}"
     message = f"the service `{wanted.text}` to extend does not exist{where}"
     path = ("services", name, "extends")
     return InvalidFile(Fault("E050", message, where=wanted.origin, path=path, hint=hint))

@@ -360,6 +360,10 @@ def _syntax_fault(file: File, error: yaml.YAMLError) -> Fault:
     trail = []
     if context_mark is not None and context_mark[0] != mark[0]:
         trail.append((f"{context}, from", Position(file, context_mark[0] + 1, context_mark[1] + 1)))
+        if not file.lines[mark[0]].strip() or "quoted scalar" in context:
+            # the end of the file says nothing: show where it began
+            trail = [("it goes on to", where)]
+            where = Position(file, context_mark[0] + 1, context_mark[1] + 1)
     message = f"this is no YAML: {problem}"
     return Fault("E010", message, where=where, hint=_cause(file, mark, problem), trail=trail)
 

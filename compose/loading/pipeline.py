@@ -252,12 +252,13 @@ def read_base(model: Model, path: str, named_by: Node) -> Node | None:
     if path in model.bases:
         return model.bases[path]
     tree: Node | None = None
-    for document in read_documents(path, model.report, named_by.origin):
-        if document.root is None:
-            continue
-        require_mapping(document.root)
-        c_interpolate(model, document, document.root)
-        tree = document.root if tree is None else merge(tree, document.root, ROOT, model.report)
+    with model.report.within("extended from", named_by.origin):
+        for document in read_documents(path, model.report, named_by.origin):
+            if document.root is None:
+                continue
+            require_mapping(document.root)
+            c_interpolate(model, document, document.root)
+            tree = document.root if tree is None else merge(tree, document.root, ROOT, model.report)
     model.bases[path] = tree
     return tree
 

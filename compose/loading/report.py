@@ -76,6 +76,11 @@ class Report:
             self._trail = ((words, where), *before)
         try:
             yield
+        except InvalidFile as invalid:  # raised without this report
+            for fault in invalid.faults:
+                if where not in (None, fault.where) and (words, where) not in fault.trail:
+                    fault.trail = (*fault.trail, (words, where))
+            raise
         finally:
             self._trail = before
 

@@ -5,10 +5,9 @@ Source: 13.3 and 17.1 of the Compose file reference.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 
-from compose.errors import NotFound
+from compose.errors import NotFound, nearest
 from compose.model.attribute import replace
 from compose.model.dependencies import closure
 from compose.model.project import Project
@@ -50,8 +49,8 @@ def _needs(service: Service) -> tuple[str, ...]:
 
 
 def _unknown(name: str, project: Project) -> NotFound:
-    near = difflib.get_close_matches(name, list(project.all_services), n=1, cutoff=0.6)
-    hint = f"did you mean `{near[0]}`?" if near else _choice(project.services)
+    near = nearest(name, project.all_services)
+    hint = f"did you mean `{near}`?" if near else _choice(project.services)
     return NotFound(f"no such service: {name}", code="E050", hint=hint)
 
 

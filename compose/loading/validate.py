@@ -6,12 +6,11 @@ positions, and the likely cause. Source: section 9 of the Compose file reference
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from compose.errors import Path
+from compose.errors import Path, nearest
 from compose.loading.report import Report
 from compose.loading.schema import (
     Schema,
@@ -109,6 +108,8 @@ class _Explaining:
 
     def _likely(self, name: str, child: Node, parent: Node, schema: Schema, path: Path) -> str:
         """What was probably meant: another place by indentation, or another spelling."""
+        if len(path) == 2 and path[0] == "services" and path[1] in self.service:
+            return f"`{path[1]}` belongs to the service above it: indent it further"
         for distance, outer in enumerate(reversed(around(self.document, self.tree, path))):
             if name in outer.get("properties", ()):
                 place = ".".join(str(part) for part in path[: len(path) - 1 - distance])
@@ -116,9 +117,9 @@ class _Explaining:
         for sibling, inner in schema["properties"].items():
             if sibling in parent.mapping and name in properties_of(inner):
                 return f"`{name}` belongs to `{sibling}`: indent it further"
-        near = difflib.get_close_matches(name, list(schema["properties"]), n=1, cutoff=0.6)
+        near = nearest(name, schema["properties"])
         if near:
-            return f"did you mean `{near[0]}`?"
+            return f"did you mean `{near}`?"
         if path and isinstance(path[-1], int) and len(parent.mapping) == 1:
             return _short_form(name, child)
         return "" if path else self._misplaced_at_top(name, child)
@@ -148,8 +149,8 @@ class _Explaining:
     def outside(self, node: Node, schema: Schema, path: Path) -> None:
         """`enum`."""
         words = [str(word) for word in schema["enum"]]
-        near = difflib.get_close_matches(node.text, words, n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else ""
+        near = nearest(node.text, words)
+        hint = f"did you mean `{near}`?" if near else ""
         names = ", ".join(f"`{word}`" for word in words)
         message = f"`{print_scalar(node.value)}` is not one of {names}"
         self.report.refuse("E032", message, node.origin, path, hint=hint)
@@ -263,7 +264,7 @@ def _kind_hint(node: Node, wanted: list[str], path: Path) -> str:
     if "text" in wanted and isinstance(value, dict) and path and isinstance(path[-1], int):
         return _mapping_in_list(node, path)
     if "a list" in wanted and isinstance(value, str):
-        return f"write it as a list: [{value}]"
+        return f'write it as a list: ["{value}"]'
     if "a mapping" in wanted and isinstance(value, list):
         return "take the dashes away"
     return ""
@@ -282,4 +283,6 @@ def _mapping_in_list(node: Node, path: Path) -> str:
     text = "" if child.value is None else print_scalar(child.value)
     if len(path) > 1 and path[-2] in _PAIRS:
         return f"write `- {name}={text}`, or `{name}: {text}` without the dash"
+    if isinstance(child.value, bool | None):
+        return f"write `- {name}`"
     return f'quote it: - "{name}: {text}"'

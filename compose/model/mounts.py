@@ -233,7 +233,7 @@ def mount_key(item: Node, _path: Path) -> object:
     if isinstance(item.value, str):
         return parse_short(item.value, item)["target"]
     target = item.get("target")
-    if isinstance(item.value, dict) and target is None:
+    if target is None and not {"type", "source"}.isdisjoint(item.mapping):
         raise Refused("a mount needs a `target`", item, code="E034")
     return target.value if target is not None and not target.items else id(item)
 

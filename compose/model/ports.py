@@ -153,6 +153,8 @@ def port_key(item: Node, _path: Path) -> object:
     """Host address, published, target and protocol; the text itself for a short entry."""
     if not isinstance(item.value, dict):
         return print_scalar(item.value)
+    if {"target", "published", "protocol", "mode"}.isdisjoint(item.value):
+        return id(item)  # the schema knows what it should be
     if "target" not in item.value:
         raise Refused("a port needs a `target`", item, code="E034")
     found = {name: child.value for name, child in item.value.items()}

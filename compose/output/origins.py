@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from compose.errors import NotFound, Path, path_text
+from compose.errors import NotFound, Path, nearest, path_text
 from compose.model.project import Origins, Project
 from compose.output import documents
 from compose.output.yaml_text import Noted, to_yaml
@@ -110,14 +110,12 @@ def _longest_key(value: Any, rest: str, place: str) -> tuple[str | int, str]:
 
 
 def _nothing_there(value: Any, rest: str, place: str) -> NotFound:
-    import difflib
-
     before = place[: len(place) - len(rest)].rstrip(".")
     names = list(value) if isinstance(value, Mapping) else []
-    near = difflib.get_close_matches(rest.partition(".")[0], names, n=1, cutoff=0.6)
+    near = nearest(rest.partition(".")[0], names)
     hint = ""
     if near:
-        hint = f"did you mean `{before}.{near[0]}`?" if before else f"did you mean `{near[0]}`?"
+        hint = f"did you mean `{before}.{near}`?" if before else f"did you mean `{near}`?"
     elif names:
         hint = f"there are {', '.join(names[:10])}"
     return NotFound(f"the model has no `{place}`", code="E216", hint=hint)
