@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from compose.errors import ComposeError, NotFound
+from compose.errors import ComposeError, NotFound, nearest
 from compose.model.attribute import replace
 from compose.model.project import Project
 from compose.options import Services
@@ -50,12 +50,10 @@ def check_services(project: Project, services: Services) -> None:
     known = project.all_services
     for name in services:
         if name not in known:
-            raise NotFound(f"no such service: {name}", code="E202", hint=nearest(name, known))
+            raise NotFound(f"no such service: {name}", code="E202", hint=meant(name, known))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def meant(name: str, known: Iterable[str]) -> str:
     """`did you mean web?`, or nothing."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name, list(known), n=1)
-    return f"did you mean `{found[0]}`?" if found else ""
+    found = nearest(name, known)
+    return f"did you mean `{found}`?" if found else ""

@@ -26,6 +26,7 @@ def said(tmp_path: Path):
 
 # --- what is written is no YAML
 
+
 def test_a_tab_in_the_indentation_is_named(said):
     files = """\
 services:
@@ -33,13 +34,16 @@ services:
     image: nginx
 	command: sleep 1
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:4:1: error E010: this is no YAML: found a tab character that violates indentation
   4 |     command: sleep 1
     | ^^^^
    while scanning a plain scalar, from compose.yaml:3:12
 hint: line 4 is indented with a tab: YAML takes blanks only
 """
+    )
 
 
 def test_a_quote_that_is_never_closed_is_named_where_it_opens(said):
@@ -49,13 +53,16 @@ services:
     image: "nginx
     command: sleep 1
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:12: error E010: this is no YAML: found unexpected end of stream
   3 |     image: "nginx
     |            ^^^^^^
    it goes on to compose.yaml:5:1
 hint: a quote was opened and never closed
 """
+    )
 
 
 def test_a_bracket_that_is_never_closed_is_named_where_it_opens(said):
@@ -64,13 +71,16 @@ services:
   web:
     ports: ["80:80"
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:12: error E010: this is no YAML: did not find expected ',' or ']'
   3 |     ports: ["80:80"
     |            ^
    it goes on to compose.yaml:4:1
 hint: a `[` is not closed, or a comma is missing
 """
+    )
 
 
 def test_a_colon_inside_a_value_needs_quotes(said):
@@ -80,12 +90,15 @@ services:
     image: nginx
     command: echo one: two
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:4:22: error E010: this is no YAML: mapping values are not allowed in this context
   4 |     command: echo one: two
     |                      ^
 hint: a `: ` inside a value needs quotes; or the line is indented too far
 """
+    )
 
 
 def test_a_value_cannot_begin_with_an_at_sign(said):
@@ -94,12 +107,15 @@ services:
   web:
     image: @nginx
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:12: error E010: this is no YAML: found character that cannot start any token
   3 |     image: @nginx
     |            ^^^^^^
 hint: a value that begins with @ ` or % needs quotes
 """
+    )
 
 
 def test_an_item_may_not_stand_beside_its_list(said):
@@ -111,12 +127,15 @@ services:
       hello
       again: 1
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:6:7: error E010: this is no YAML: could not find expected ':'
   6 |       again: 1
     |       ^^^^^
    while scanning a simple key, from compose.yaml:5:7
 """
+    )
 
 
 def test_every_key_that_is_given_twice_is_told_in_one_run(said):
@@ -129,7 +148,9 @@ services:
     image: postgres
     image: mysql
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:4:5: error E017: `image` is given twice
   4 |     image: apache
     |     ^^^^^
@@ -142,6 +163,7 @@ compose.yaml:7:5: error E017: `image` is given twice
    first given at compose.yaml:6:5
 hint: keep one of the two
 """
+    )
 
 
 def test_a_port_with_a_blank_after_its_colon_is_a_key_that_is_a_number(said):
@@ -152,12 +174,15 @@ services:
     ports:
       - 80: 80
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:5:9: error E012: a key must be text, not `80`
   5 |       - 80: 80
     |         ^^
 hint: quote it: "80"; a port mapping has no blank after its colon
 """
+    )
 
 
 def test_an_unknown_anchor_lists_those_that_stand_above(said):
@@ -166,12 +191,15 @@ x-env: &env {A: 1}
 services:
   web: {image: nginx, environment: *envv}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:36: error E013: there is no anchor `envv`
   3 |   web: {image: nginx, environment: *envv}
     |                                    ^^^^^
 hint: anchors above this line: `env`
 """
+    )
 
 
 def test_a_merge_key_given_twice(said):
@@ -182,12 +210,15 @@ services:
     <<: *a
     <<: *a
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:5:5: error E017: `<<` is given twice
   5 |     <<: *a
     |     ^^
    first given at compose.yaml:4:5
 """
+    )
 
 
 def test_all_files_that_cannot_be_read_are_told_in_one_run(said):
@@ -197,7 +228,9 @@ services: {web: {image: nginx}}
 services:
   web: {image: [nginx}
 """
-    assert said(files, "-f", "compose.yaml", "-f", "absent.yaml", "-f", "other.yaml", "config") == """\
+    assert (
+        said(files, "-f", "compose.yaml", "-f", "absent.yaml", "-f", "other.yaml", "config")
+        == """\
 error E002: cannot read the file absent.yaml: no such file or directory
 
 other.yaml:2:22: error E010: this is no YAML: did not find expected ',' or ']'
@@ -205,9 +238,11 @@ other.yaml:2:22: error E010: this is no YAML: did not find expected ',' or ']'
     |                      ^
 hint: a `[` is not closed, or a comma is missing
 """
+    )
 
 
 # --- attributes and their places
+
 
 def test_an_attribute_that_stands_too_far_to_the_left(said):
     files = """\
@@ -216,13 +251,16 @@ services:
     image: nginx
   environment: {A: "1"}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:4:17: error E030: unknown attribute `A` in services.environment
   4 |   environment: {A: "1"}
     |                 ^
    at services.environment.A
 hint: `environment` belongs to the service above it: indent it further
 """
+    )
 
 
 def test_an_attribute_below_services_without_a_service_around_it(said):
@@ -231,7 +269,9 @@ services:
   web:
   image: nginx
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:3: error E031: `web` in services must be a mapping, but nothing is written
   2 |   web:
     |   ^^^
@@ -244,6 +284,7 @@ compose.yaml:3:10: error E031: `image` in services must be a mapping, not text
    at services.image
 hint: `image` belongs to the service above it: indent it further
 """
+    )
 
 
 def test_an_attribute_at_the_top_level(said):
@@ -252,13 +293,16 @@ image: nginx
 services:
   web: {image: nginx}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:1: error E030: unknown attribute `image`
   1 | image: nginx
     | ^^^^^
    at image
 hint: `image` belongs to a service, below `services`
 """
+    )
 
 
 def test_a_service_at_the_top_level(said):
@@ -267,13 +311,16 @@ services: {}
 web:
   image: nginx
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:1: error E030: unknown attribute `web`
   2 | web:
     | ^^^
    at web
 hint: put the service `web` below `services`
 """
+    )
 
 
 def test_an_attribute_that_stands_too_far_to_the_right(said):
@@ -285,13 +332,16 @@ services:
       context: .
       ports: ["80:80"]
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:6:7: error E030: unknown attribute `ports` in services.web.build
   6 |       ports: ["80:80"]
     |       ^^^^^
    at services.web.build.ports
 hint: `ports` belongs to services.web: indent it less
 """
+    )
 
 
 def test_an_attribute_that_belongs_into_the_mapping_beside_it(said):
@@ -302,13 +352,16 @@ services:
     healthcheck: {test: "true"}
     interval: 3s
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:5:5: error E030: unknown attribute `interval` in services.web
   5 |     interval: 3s
     |     ^^^^^^^^
    at services.web.interval
 hint: `interval` belongs to `healthcheck`: indent it further
 """
+    )
 
 
 def test_an_unknown_name_at_the_top_level(said):
@@ -316,13 +369,16 @@ def test_an_unknown_name_at_the_top_level(said):
 services: {web: {image: nginx}}
 anything: {}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:1: error E030: unknown attribute `anything`
   2 | anything: {}
     | ^^^^^^^^
    at anything
 hint: names of your own begin with `x-`
 """
+    )
 
 
 def test_every_unknown_attribute_is_told_in_one_run(said):
@@ -332,7 +388,9 @@ services:
     imag: nginx
     prots: ["80:80"]
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:5: error E030: unknown attribute `imag` in services.web
   3 |     imag: nginx
     |     ^^^^
@@ -345,6 +403,7 @@ compose.yaml:4:5: error E030: unknown attribute `prots` in services.web
    at services.web.prots
 hint: did you mean `ports`?
 """
+    )
 
 
 def test_a_volume_with_a_blank_after_its_colon(said):
@@ -355,7 +414,9 @@ services:
     volumes:
       - ./data: /data
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:5:9: error E030: unknown attribute `./data` in services.web.volumes.0
   5 |       - ./data: /data
     |         ^^^^^^
@@ -367,6 +428,7 @@ compose.yaml:5:9: error E034: `type` is missing in services.web.volumes.0
     |         ^^^^^^
    at services.web.volumes[0]
 """
+    )
 
 
 def test_a_key_and_value_in_a_list_of_words(said):
@@ -377,49 +439,62 @@ services:
     cap_add:
       - NET_ADMIN: true
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:5:9: error E031: the item in services.web.cap_add must be text, not a mapping
   5 |       - NET_ADMIN: true
     |         ^^^^^^^^^
    at services.web.cap_add[0]
 hint: write `- NET_ADMIN`
 """
+    )
 
 
 # --- values of the wrong kind
+
 
 def test_a_number_where_text_is_needed(said):
     files = """\
 services: {web: {image: 1.27}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:25: error E031: `image` in services.web must be text, not a number
   1 | services: {web: {image: 1.27}}
     |                         ^^^^
    at services.web.image
 hint: quote it: "1.27"
 """
+    )
 
 
 def test_the_restart_policy_no_needs_quotes(said):
     files = """\
 services: {web: {image: nginx, restart: no}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 """
+    )
 
 
 def test_the_restart_policy_false(said):
     files = """\
 services: {web: {image: nginx, restart: false}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:41: error E031: `restart` in services.web must be text, not true or false
   1 | services: {web: {image: nginx, restart: false}}
     |                                         ^^^^^
    at services.web.restart
 hint: the policy is the word "no", in quotes
 """
+    )
 
 
 def test_a_version_that_is_a_number(said):
@@ -427,26 +502,32 @@ def test_a_version_that_is_a_number(said):
 version: 3.8
 services: {web: {image: nginx}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:10: error E031: `version` must be text, not a number
   1 | version: 3.8
     |          ^^^
    at version
 hint: leave it out: Compose files have no versions any more
 """
+    )
 
 
 def test_text_where_a_list_is_needed(said):
     files = """\
 services: {web: {image: nginx, ports: "80:80"}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:39: error E031: `ports` in services.web must be a list, not text
   1 | services: {web: {image: nginx, ports: "80:80"}}
     |                                       ^^^^^^^
    at services.web.ports
 hint: write it as a list: ["80:80"]
 """
+    )
 
 
 def test_a_list_where_a_mapping_is_needed(said):
@@ -454,13 +535,16 @@ def test_a_list_where_a_mapping_is_needed(said):
 services:
   - web: {image: nginx}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:1: error E031: `services` must be a mapping, not a list
   1 | services:
     | ^^^^^^^^
    at services
 hint: take the dashes away
 """
+    )
 
 
 def test_nothing_where_something_is_needed(said):
@@ -470,7 +554,9 @@ services:
     image:
     ports:
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:5: error E031: `image` in services.web must be text, but nothing is written
   3 |     image:
     |     ^^^^^
@@ -483,113 +569,140 @@ compose.yaml:4:5: error E031: `ports` in services.web must be a list, but nothin
    at services.web.ports
 hint: give it a value, or leave it out
 """
+    )
 
 
 def test_text_where_a_mapping_is_needed(said):
     files = """\
 services: {web: nginx}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:17: error E031: `web` in services must be a mapping, not text
   1 | services: {web: nginx}
     |                 ^^^^^
    at services.web
 """
+    )
 
 
 def test_a_number_in_a_list_of_words(said):
     files = """\
 services: {web: {image: nginx, cap_add: [1]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:42: error E031: the item in services.web.cap_add must be text, not a number
   1 | services: {web: {image: nginx, cap_add: [1]}}
     |                                          ^
    at services.web.cap_add[0]
 hint: quote it: "1"
 """
+    )
 
 
 def test_a_choice_and_the_nearest_of_it(said):
     files = """\
 services: {web: {image: nginx, volumes: [{type: bnd, source: ., target: /a}]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:49: error E032: `bnd` is not one of `bind`, `volume`, `tmpfs`, `cluster`, `npipe`, `image`
   1 | services: {web: {image: nginx, volumes: [{type: bnd, source: ., target: /a}]}}
     |                                                 ^^^
    at services.web.volumes[0].type
 hint: did you mean `bind`?
 """
+    )
 
 
 def test_empty_text_where_a_choice_is_needed(said):
     files = """\
 services: {web: {image: nginx, volumes: [{type: "", target: /a}]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:49: error E032: `""` is not one of `bind`, `volume`, `tmpfs`, `cluster`, `npipe`, `image`
   1 | services: {web: {image: nginx, volumes: [{type: "", target: /a}]}}
     |                                                 ^^
    at services.web.volumes[0].type
 """
+    )
 
 
 def test_a_number_below_its_bound(said):
     files = """\
 services: {web: {image: nginx, cpu_percent: -1}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:45: error E033: `cpu_percent` must be at least 0, not -1
   1 | services: {web: {image: nginx, cpu_percent: -1}}
     |                                             ^^
    at services.web.cpu_percent
 """
+    )
 
 
 def test_a_number_that_is_infinite(said):
     files = """\
 services: {web: {image: nginx, cpus: .inf}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:38: error E033: `+Inf` is no number that can be used
   1 | services: {web: {image: nginx, cpus: .inf}}
     |                                      ^^^^
    at services.web.cpus
 """
+    )
 
 
 def test_an_integer_that_is_none(said):
     files = """\
 services: {web: {image: nginx, pids_limit: "many"}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:44: error E021: `many` is no integer
   1 | services: {web: {image: nginx, pids_limit: "many"}}
     |                                            ^^^^^^
    at services.web.pids_limit
 hint: write a number, as in 4
 """
+    )
 
 
 def test_a_boolean_that_is_none(said):
     files = """\
 services: {web: {image: nginx, tty: "perhaps"}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:37: error E021: `perhaps` is no boolean
   1 | services: {web: {image: nginx, tty: "perhaps"}}
     |                                     ^^^^^^^^^
    at services.web.tty
 hint: write true or false
 """
+    )
 
 
 def test_the_same_mapping_twice(said):
     files = """\
 services: {web: {image: nginx, group_add: [1, 1]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:47: error E037: the same item is given twice in services.web.group_add
   1 | services: {web: {image: nginx, group_add: [1, 1]}}
     |                                               ^
@@ -597,21 +710,26 @@ compose.yaml:1:47: error E037: the same item is given twice in services.web.grou
    first given at compose.yaml:1:44
 hint: keep one of the two
 """
+    )
 
 
 def test_an_attribute_without_which_the_long_form_means_nothing(said):
     files = """\
 services: {web: {image: nginx, depends_on: {db: {restart: true}}}, db: {image: postgres}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:45: error E034: `condition` is missing in services.web.depends_on.db
   1 | services: {web: {image: nginx, depends_on: {db: {restart: true}}}, db: {image: postgres}}
     |                                             ^^
    at services.web.depends_on.db
 """
+    )
 
 
 # --- variables
+
 
 def test_an_unset_variable_makes_a_port_wrong_and_the_nearest_is_named(said):
     files = """\
@@ -620,13 +738,16 @@ services:
 --- .env
 WEB_PROT=80
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:31: error E080: `:` is no port mapping: the container's port is missing
   2 |   web: {image: nginx, ports: ["${WEB_PORT}:"]}
     |                               ^^^^^^^^^^^^^^
    at services.web.ports
 hint: the variable `WEB_PORT` is not set; nearest defined: `WEB_PROT` in .env:1:1
 """
+    )
 
 
 def test_an_unset_variable_leaves_a_service_without_image(said):
@@ -635,13 +756,16 @@ services:
   web:
     image: ${IMAGE}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:12: error E035: the service `web` has neither an image nor a build
   3 |     image: ${IMAGE}
     |            ^^^^^^^^
    at services.web.image
 hint: the variable `IMAGE` is not set
 """
+    )
 
 
 def test_the_place_where_a_variable_is_set_is_named(said):
@@ -652,7 +776,9 @@ services:
 # how much
 LIMIT=lots
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:34: error E089: `lots` is no size
   2 |   web: {image: nginx, mem_limit: "${LIMIT}"}
     |                                  ^^^^^^^^^^
@@ -660,6 +786,7 @@ compose.yaml:2:34: error E089: `lots` is no size
    `LIMIT` is set in .env:2:1
 hint: a size is a number with b, k, m or g, as in 64m
 """
+    )
 
 
 def test_a_required_variable_with_nothing_like_it(said):
@@ -667,13 +794,16 @@ def test_a_required_variable_with_nothing_like_it(said):
 services:
   web: {image: "nginx:${TAG:?}"}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:16: error E022: the variable `TAG` is required
   2 |   web: {image: "nginx:${TAG:?}"}
     |                ^^^^^^^^^^^^^^^^
    at services.web.image
 hint: set it in the shell or in `.env`: TAG=...
 """
+    )
 
 
 def test_every_required_variable_is_told_in_one_run(said):
@@ -681,7 +811,9 @@ def test_every_required_variable_is_told_in_one_run(said):
 services:
   web: {image: "nginx:${TAG:?say which}", command: "${COMMAND?}"}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:16: error E022: the variable `TAG` is required: say which
   2 |   web: {image: "nginx:${TAG:?say which}", command: "${COMMAND?}"}
     |                ^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -694,6 +826,7 @@ compose.yaml:2:52: error E022: the variable `COMMAND` is required
    at services.web.command
 hint: set it in the shell or in `.env`: COMMAND=...
 """
+    )
 
 
 def test_a_variable_that_is_written_wrongly(said):
@@ -701,13 +834,16 @@ def test_a_variable_that_is_written_wrongly(said):
 services:
   web: {image: nginx, command: "echo ${1}"}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:32: error E020: `${1}` is no variable
   2 |   web: {image: nginx, command: "echo ${1}"}
     |                                ^^^^^^^^^^^
    at services.web.command
 hint: write $$ where a dollar sign is meant
 """
+    )
 
 
 def test_defaults_that_are_nested_without_end(said):
@@ -715,12 +851,15 @@ def test_defaults_that_are_nested_without_end(said):
 services:
   web: {image: nginx, command: "@nest@"}
 """.replace("@nest@", "${A:-" * 32 + "}" * 32)
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:32: error E023: defaults are nested more than 30 deep
   2 |   web: {image: nginx, command: "${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:-${A:}
     |                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
    at services.web.command
 """
+    )
 
 
 def test_an_unset_variable_is_warned_about_once_with_the_nearest(said):
@@ -730,12 +869,15 @@ services:
 --- .env
 DB_PASSWORD=x
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:35: warning W001: The "DB_PASS" variable is not set. Defaulting to a blank string.
   2 |   web: {image: nginx, labels: {a: "$DB_PASS", b: "$DB_PASS"}}
     |                                   ^^^^^^^^^^
 hint: nearest defined: `DB_PASSWORD` in .env:1:1
 """
+    )
 
 
 def test_a_variable_of_an_env_file_and_its_value_stays_hidden(said):
@@ -745,14 +887,18 @@ services:
 --- web.env
 URL=postgres://me:secret@$HOST/
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 web.env:1:5: warning W001: The "HOST" variable is not set. Defaulting to a blank string.
   1 | URL=…
     |     ^
 """
+    )
 
 
 # --- names that must be declared
+
 
 def test_a_network_and_the_nearest_name(said):
     files = """\
@@ -760,13 +906,16 @@ services:
   web: {image: nginx, networks: [fornt]}
 networks: {front: }
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:34: error E051: the network `fornt` is not declared
   2 |   web: {image: nginx, networks: [fornt]}
     |                                  ^^^^^
    at services.web.networks.fornt
 hint: did you mean `front`?
 """
+    )
 
 
 def test_a_volume_and_the_nearest_name(said):
@@ -775,13 +924,16 @@ services:
   web: {image: nginx, volumes: ["dta:/data"]}
 volumes: {data: }
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:33: error E051: the volume `dta` is not declared
   2 |   web: {image: nginx, volumes: ["dta:/data"]}
     |                                 ^^^^^^^^^^^
    at services.web.volumes[0].source
 hint: did you mean `data`?
 """
+    )
 
 
 def test_a_secret_and_a_config_without_any_like_it(said):
@@ -789,7 +941,9 @@ def test_a_secret_and_a_config_without_any_like_it(said):
 services:
   web: {image: nginx, secrets: [key], configs: [site]}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:33: error E051: the secret `key` is not declared
   2 |   web: {image: nginx, secrets: [key], configs: [site]}
     |                                 ^^^
@@ -802,6 +956,7 @@ compose.yaml:2:49: error E051: the config `site` is not declared
    at services.web.configs[0].source
 hint: declare it under the top-level `configs`
 """
+    )
 
 
 def test_a_model_that_is_not_declared(said):
@@ -809,13 +964,16 @@ def test_a_model_that_is_not_declared(said):
 services:
   web: {image: nginx, models: [llm]}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:32: error E051: the model `llm` is not declared
   2 |   web: {image: nginx, models: [llm]}
     |                                ^^^
    at services.web.models.llm
 hint: declare it under the top-level `models`
 """
+    )
 
 
 def test_a_service_of_depends_on_and_of_network_mode(said):
@@ -825,7 +983,9 @@ services:
   side: {image: nginx, network_mode: "service:wbe"}
   db: {image: postgres}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:38: error E051: the service `wbe` is not declared
   3 |   side: {image: nginx, network_mode: "service:wbe"}
     |                                      ^^^^^^^^^^^^^
@@ -838,6 +998,7 @@ compose.yaml:2:36: error E051: the service `bd` is not declared
    at services.web.depends_on.bd
 hint: did you mean `db`?
 """
+    )
 
 
 def test_a_link_to_nobody(said):
@@ -845,13 +1006,16 @@ def test_a_link_to_nobody(said):
 services:
   web: {image: nginx, links: [db]}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:31: error E051: the service `db` is not declared
   2 |   web: {image: nginx, links: [db]}
     |                               ^^
    at services.web.depends_on.db
 hint: add it under `services`, where web stand
 """
+    )
 
 
 def test_a_secret_of_a_build(said):
@@ -859,13 +1023,16 @@ def test_a_secret_of_a_build(said):
 services:
   web: {build: {context: ., secrets: [token]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:39: error E051: the secret `token` is not declared
   2 |   web: {build: {context: ., secrets: [token]}}
     |                                       ^^^^^
    at services.web.build.secrets[0].source
 hint: declare it under the top-level `secrets`
 """
+    )
 
 
 def test_a_service_to_extend_and_the_nearest_name(said):
@@ -874,13 +1041,16 @@ services:
   web: {extends: bse}
   base: {image: nginx}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:18: error E050: the service `bse` to extend does not exist
   2 |   web: {extends: bse}
     |                  ^^^
    at services.web.extends
 hint: did you mean `base`?
 """
+    )
 
 
 def test_a_service_to_extend_in_a_file_without_services(said):
@@ -890,13 +1060,16 @@ services:
 --- other.yaml
 x-a: 1
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:46: error E050: the service `base` to extend does not exist in other.yaml
   2 |   web: {extends: {file: other.yaml, service: base}}
     |                                              ^^^^
    at services.web.extends
 hint: that file has no services
 """
+    )
 
 
 def test_a_service_to_extend_in_another_file(said):
@@ -906,36 +1079,46 @@ services:
 --- other.yaml
 services: {common: {image: nginx}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:46: error E050: the service `base` to extend does not exist in other.yaml
   2 |   web: {extends: {file: other.yaml, service: base}}
     |                                              ^^^^
    at services.web.extends
 hint: that file has common
 """
+    )
 
 
 def test_a_service_that_was_named_on_the_command_line(said):
     files = """\
 services: {web: {image: nginx}, db: {image: postgres}}
 """
-    assert said(files, "config", "wbe") == """\
+    assert (
+        said(files, "config", "wbe")
+        == """\
 error E050: no such service: wbe
 hint: did you mean `web`?
 """
+    )
 
 
 def test_a_service_that_was_named_and_is_like_none(said):
     files = """\
 services: {web: {image: nginx}, db: {image: postgres}}
 """
-    assert said(files, "config", "xyz") == """\
+    assert (
+        said(files, "config", "xyz")
+        == """\
 error E050: no such service: xyz
 hint: there are db, web
 """
+    )
 
 
 # --- how the loader came there
+
 
 def test_a_fault_in_an_included_file_says_who_includes_it(said):
     files = """\
@@ -946,7 +1129,9 @@ include: [deep.yaml]
 --- sub/deep.yaml
 services: {db: {imag: postgres}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 sub/deep.yaml:1:17: error E030: unknown attribute `imag` in services.db
   1 | services: {db: {imag: postgres}}
     |                 ^^^^
@@ -955,6 +1140,7 @@ sub/deep.yaml:1:17: error E030: unknown attribute `imag` in services.db
    included from compose.yaml:1:11
 hint: did you mean `image`?
 """
+    )
 
 
 def test_a_fault_in_an_extended_service_says_who_extends_it(said):
@@ -965,7 +1151,9 @@ services:
 services:
   base: {image: nginx, ports: ["x:80"]}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 base.yaml:2:32: error E080: `x:80` is no port mapping: `x` is no host port (0 to 65535)
   2 |   base: {image: nginx, ports: ["x:80"]}
     |                                ^^^^^^
@@ -973,6 +1161,7 @@ base.yaml:2:32: error E080: `x:80` is no port mapping: `x` is no host port (0 to
    taken over by services.web, compose.yaml:2:9
 hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
 """
+    )
 
 
 def test_an_included_file_that_is_absent(said):
@@ -980,11 +1169,14 @@ def test_an_included_file_that_is_absent(said):
 include: [db.yaml]
 services: {web: {image: nginx}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:11: error E002: cannot read the file db.yaml: no such file or directory
   1 | include: [db.yaml]
     |           ^^^^^^^
 """
+    )
 
 
 def test_files_that_include_each_other(said):
@@ -996,7 +1188,9 @@ include: [b.yaml]
 --- b.yaml
 include: [a.yaml]
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 b.yaml:1:11: error E062: files include each other in a circle: a.yaml -> b.yaml -> a.yaml
   1 | include: [a.yaml]
     |           ^^^^^^
@@ -1004,6 +1198,7 @@ b.yaml:1:11: error E062: files include each other in a circle: a.yaml -> b.yaml 
    included from compose.yaml:1:11
 hint: take one `include` away
 """
+    )
 
 
 def test_services_that_extend_each_other_over_files(said):
@@ -1014,7 +1209,9 @@ services:
 services:
   a: {extends: {file: compose.yaml, service: web}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:9: error E061: services extend each other in a circle: web -> a -> web
   2 |   web: {extends: {file: a.yaml, service: a}}
     |         ^^^^^^^
@@ -1022,6 +1219,7 @@ compose.yaml:2:9: error E061: services extend each other in a circle: web -> a -
    extends at a.yaml:2:16
 hint: take one `extends` of the circle away
 """
+    )
 
 
 def test_a_circle_of_three_services_names_every_step(said):
@@ -1031,7 +1229,9 @@ services:
   b: {image: x, links: [c]}
   c: {image: x, volumes_from: [a]}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:30: error E060: services depend on each other in a circle: a -> b -> c -> a
   2 |   a: {image: x, depends_on: [b]}
     |                              ^
@@ -1040,6 +1240,7 @@ compose.yaml:2:30: error E060: services depend on each other in a circle: a -> b
    `c` needs `a` at compose.yaml:4:32
 hint: take one of these dependencies away
 """
+    )
 
 
 def test_an_env_file_with_a_fault_says_who_reads_it(said):
@@ -1050,13 +1251,16 @@ services:
 A=1
 B C=2
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 web.env:2:1: error E070: the name `B C` holds a blank
   2 | B C=…
     | ^^^^^
    read because of compose.yaml:2:34
 hint: a line is NAME=value, or a comment that begins with #
 """
+    )
 
 
 def test_a_folder_where_an_env_file_is_needed(said):
@@ -1066,12 +1270,15 @@ services:
 --- conf/a.env
 A=1
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:34: error E002: cannot read the env file conf: is a directory
   2 |   web: {image: nginx, env_file: [conf]}
     |                                  ^^^^
 hint: name a file in that folder
 """
+    )
 
 
 def test_include_that_is_no_list(said):
@@ -1079,13 +1286,16 @@ def test_include_that_is_no_list(said):
 include: db.yaml
 services: {web: {image: nginx}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:10: error E031: `include` takes a list
   1 | include: db.yaml
     |          ^^^^^^^
    at include
 hint: write it as a list: include: [db.yaml]
 """
+    )
 
 
 def test_an_item_of_include_without_a_path(said):
@@ -1093,204 +1303,253 @@ def test_an_item_of_include_without_a_path(said):
 include: [{env_file: x}]
 services: {web: {image: nginx}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:11: error E034: an item of `include` needs a `path`
   1 | include: [{env_file: x}]
     |           ^
    at include[0]
 """
+    )
 
 
 def test_extends_that_is_neither_a_name_nor_a_mapping(said):
     files = """\
 services: {web: {extends: [base]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:27: error E031: `extends` takes the name of a service, or a mapping of `service` and `file`
   1 | services: {web: {extends: [base]}}
     |                           ^
    at services.web.extends
 """
+    )
 
 
 def test_extends_without_a_service(said):
     files = """\
 services: {web: {extends: {file: base.yaml}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:18: error E034: `extends` needs a `service`
   1 | services: {web: {extends: {file: base.yaml}}}
     |                  ^^^^^^^
    at services.web.extends
 """
+    )
 
 
 # --- values that attributes refuse
+
 
 def test_a_port_out_of_range(said):
     files = """\
 services: {web: {image: nginx, ports: ["70000:80"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:40: error E080: `70000:80` is no port mapping: `70000` is no host port (0 to 65535)
   1 | services: {web: {image: nginx, ports: ["70000:80"]}}
     |                                        ^^^^^^^^^^
    at services.web.ports
 hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
 """
+    )
 
 
 def test_port_ranges_of_two_lengths(said):
     files = """\
 services: {web: {image: nginx, ports: ["8000-8001:80-82"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:40: error E080: `8000-8001:80-82` is no port mapping: 2 host ports cannot be paired with 3 of the container
   1 | services: {web: {image: nginx, ports: ["8000-8001:80-82"]}}
     |                                        ^^^^^^^^^^^^^^^^^
    at services.web.ports
 hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
 """
+    )
 
 
 def test_a_port_range_that_runs_backwards(said):
     files = """\
 services: {web: {image: nginx, ports: ["82-80"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:40: error E080: `82-80` is no port mapping: the container range `82-80` runs backwards
   1 | services: {web: {image: nginx, ports: ["82-80"]}}
     |                                        ^^^^^^^
    at services.web.ports
 hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
 """
+    )
 
 
 def test_a_protocol_that_ports_do_not_have(said):
     files = """\
 services: {web: {image: nginx, ports: ["80/http"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:40: error E080: `80/http` is no port mapping: unknown protocol `http`
   1 | services: {web: {image: nginx, ports: ["80/http"]}}
     |                                        ^^^^^^^^^
    at services.web.ports
 hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
 """
+    )
 
 
 def test_a_host_address_that_is_none(said):
     files = """\
 services: {web: {image: nginx, ports: ["localhost:80:80"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:40: error E080: `localhost:80:80` is no port mapping: `localhost` is no IP address
   1 | services: {web: {image: nginx, ports: ["localhost:80:80"]}}
     |                                        ^^^^^^^^^^^^^^^^^
    at services.web.ports
 hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
 """
+    )
 
 
 def test_a_host_address_of_the_long_form(said):
     files = """\
 services: {web: {image: nginx, ports: [{target: 80, host_ip: here}]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:62: error E080: `here` is no IP address
   1 | services: {web: {image: nginx, ports: [{target: 80, host_ip: here}]}}
     |                                                              ^^^^
    at services.web.ports[0]
 """
+    )
 
 
 def test_a_port_that_is_true(said):
     files = """\
 services: {web: {image: nginx, ports: [1.5]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:40: error E080: `1.5` is no port
   1 | services: {web: {image: nginx, ports: [1.5]}}
     |                                        ^^^
    at services.web.ports
 """
+    )
 
 
 def test_a_mount_without_a_target(said):
     files = """\
 services: {web: {image: nginx, volumes: [{type: volume, source: a}]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:42: error E034: a mount needs a `target`
   1 | services: {web: {image: nginx, volumes: [{type: volume, source: a}]}}
     |                                          ^
    at services.web.volumes[0]
 """
+    )
 
 
 def test_a_volume_that_is_empty(said):
     files = """\
 services: {web: {image: nginx, volumes: [""]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:42: error E081: `""` is no volume: it is empty
   1 | services: {web: {image: nginx, volumes: [""]}}
     |                                          ^^
    at services.web.volumes[0]
 hint: the short form is [SOURCE:]TARGET[:OPTIONS], as in ./data:/var/lib/data:ro
 """
+    )
 
 
 def test_a_volume_with_nothing_before_the_colon(said):
     files = """\
 services: {web: {image: nginx, volumes: [":/data"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:42: error E081: `:/data` is no volume: there is nothing between two colons
   1 | services: {web: {image: nginx, volumes: [":/data"]}}
     |                                          ^^^^^^^^
    at services.web.volumes[0]
 hint: the short form is [SOURCE:]TARGET[:OPTIONS], as in ./data:/var/lib/data:ro
 """
+    )
 
 
 def test_a_bind_without_a_source(said):
     files = """\
 services: {web: {image: nginx, volumes: [{type: bind, target: /data}]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:42: error E081: a bind mount needs a `source`
   1 | services: {web: {image: nginx, volumes: [{type: bind, target: /data}]}}
     |                                          ^
    at services.web.volumes[0]
 hint: add `source: ./folder`
 """
+    )
 
 
 def test_a_build_context_without_a_name(said):
     files = """\
 services: {web: {build: {context: ., additional_contexts: [base]}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:60: error E083: `base` is no NAME=CONTEXT
   1 | services: {web: {build: {context: ., additional_contexts: [base]}}}
     |                                                            ^^^^
    at services.web.build.additional_contexts
 hint: write NAME=VALUE
 """
+    )
 
 
 def test_a_duration_with_an_unknown_unit(said):
     files = """\
 services: {web: {image: nginx, stop_grace_period: 10x}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:51: error E089: `10x` is no duration: unknown unit `x`
   1 | services: {web: {image: nginx, stop_grace_period: 10x}}
     |                                                   ^^^
    at services.web.stop_grace_period
 hint: a duration is 500ms, 10s, 1m30s or 2h
 """
+    )
 
 
 def test_a_mode_that_is_not_octal(said):
@@ -1298,123 +1557,153 @@ def test_a_mode_that_is_not_octal(said):
 services: {web: {image: nginx, configs: [{source: c, mode: "9"}]}}
 configs: {c: {content: x}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:60: error E085: `9` is no mode: octal digits are needed
   1 | services: {web: {image: nginx, configs: [{source: c, mode: "9"}]}}
     |                                                            ^^^
    at services.web.configs[0].mode
 hint: write a number
 """
+    )
 
 
 def test_a_parenthesis_in_a_command(said):
     files = """\
 services: {web: {image: nginx, command: "echo (a)"}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:41: error E088: `echo (a)` is no command line: a parenthesis needs quotes
   1 | services: {web: {image: nginx, command: "echo (a)"}}
     |                                         ^^^^^^^^^^
    at services.web.command
 hint: close the quote; a sign that means itself stands in quotes
 """
+    )
 
 
 def test_a_host_without_a_name(said):
     files = """\
 services: {web: {image: nginx, extra_hosts: ["=1.2.3.4"]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:46: error E087: `""` is no host name
   1 | services: {web: {image: nginx, extra_hosts: ["=1.2.3.4"]}}
     |                                              ^^^^^^^^^^
    at services.web.extra_hosts
 hint: write NAME=ADDRESS, as in db=10.0.0.5
 """
+    )
 
 
 def test_a_watch_rule_without_a_target(said):
     files = """\
 services: {web: {image: nginx, develop: {watch: [{path: ., action: sync}]}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:50: error E034: a watch rule to sync needs a `target`
   1 | services: {web: {image: nginx, develop: {watch: [{path: ., action: sync}]}}}
     |                                                  ^
    at services.web.develop.watch[0]
 """
+    )
 
 
 def test_a_watch_rule_with_an_empty_path(said):
     files = """\
 services: {web: {image: nginx, develop: {watch: [{path: "", action: rebuild}]}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:57: error E084: the `path` of a watch rule is empty
   1 | services: {web: {image: nginx, develop: {watch: [{path: "", action: rebuild}]}}}
     |                                                         ^^
    at services.web.develop.watch[0]
 """
+    )
 
 
 def test_count_and_ids_of_a_device_request(said):
     files = """\
 services: {web: {image: nginx, gpus: [{count: 1, device_ids: ["0"]}]}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:47: error E093: `count` and `device_ids` exclude each other
   1 | services: {web: {image: nginx, gpus: [{count: 1, device_ids: ["0"]}]}}
     |                                               ^
    at services.web.gpus[0]
 hint: keep one of the two
 """
+    )
 
 
 # --- settings that contradict each other
+
 
 def test_a_dockerfile_and_an_inline_one(said):
     files = """\
 services: {web: {build: {context: ., dockerfile: a, dockerfile_inline: FROM b}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:53: error E093: `dockerfile` and `dockerfile_inline` exclude each other
   1 | services: {web: {build: {context: ., dockerfile: a, dockerfile_inline: FROM b}}}
     |                                                     ^^^^^^^^^^^^^^^^^
    at services.web.build.dockerfile_inline
 hint: keep one of the two
 """
+    )
 
 
 def test_a_platform_that_is_not_built(said):
     files = """\
 services: {web: {platform: linux/arm64, build: {context: ., platforms: [linux/amd64]}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:61: error E093: `build.platforms` does not include the platform `linux/arm64`
   1 | services: {web: {platform: linux/arm64, build: {context: ., platforms: [linux/amd64]}}}
     |                                                             ^^^^^^^^^
    at services.web.build.platforms
 hint: add linux/arm64 to the list
 """
+    )
 
 
 def test_a_negative_scale(said):
     files = """\
 services: {web: {image: nginx, scale: -1}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:39: error E033: there cannot be less than 0 containers
   1 | services: {web: {image: nginx, scale: -1}}
     |                                       ^^
    at services.web.scale
 """
+    )
 
 
 def test_a_fixed_name_and_replicas(said):
     files = """\
 services: {web: {image: nginx, container_name: web, scale: 2}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:48: error E099: a container with a fixed name cannot run more than once
   1 | services: {web: {image: nginx, container_name: web, scale: 2}}
     |                                                ^^^
@@ -1422,13 +1711,16 @@ compose.yaml:1:48: error E099: a container with a fixed name cannot run more tha
    the other stands at compose.yaml:1:53
 hint: keep one of the two, or make them equal
 """
+    )
 
 
 def test_a_limit_that_is_given_twice(said):
     files = """\
 services: {web: {image: nginx, mem_limit: 1g, deploy: {resources: {limits: {memory: 2g}}}}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:43: error E099: `mem_limit` and `deploy.resources.limits.memory` differ
   1 | services: {web: {image: nginx, mem_limit: 1g, deploy: {resources: {limits: {memory: 2g}}}}}
     |                                           ^^
@@ -1436,6 +1728,7 @@ compose.yaml:1:43: error E099: `mem_limit` and `deploy.resources.limits.memory` 
    the other stands at compose.yaml:1:77
 hint: keep one of the two, or make them equal
 """
+    )
 
 
 def test_two_services_with_one_container_name(said):
@@ -1444,7 +1737,9 @@ services:
   a: {image: nginx, container_name: box}
   b: {image: nginx, container_name: box}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:3:37: error E098: the container name `box` is used twice
   3 |   b: {image: nginx, container_name: box}
     |                                     ^^^
@@ -1452,6 +1747,7 @@ compose.yaml:3:37: error E098: the container name `box` is used twice
    and by the service there, compose.yaml:2:37
 hint: names of containers are unique: change one, or leave it out
 """
+    )
 
 
 def test_a_secret_that_has_only_a_driver(said):
@@ -1459,13 +1755,16 @@ def test_a_secret_that_has_only_a_driver(said):
 services: {web: {image: nginx, secrets: [key]}}
 secrets: {key: {driver: vault}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:2:11: error E096: the secret `key` has no source
   2 | secrets: {key: {driver: vault}}
     |           ^^^
    at secrets.key
 hint: add `file` or `environment`
 """
+    )
 
 
 def test_a_mapping_that_another_file_makes_a_list(said):
@@ -1476,7 +1775,9 @@ services:
 services:
   web: {deploy: [1]}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.override.yaml:2:17: error E090: a mapping cannot be overridden by something else
   2 |   web: {deploy: [1]}
     |                 ^
@@ -1484,9 +1785,11 @@ compose.override.yaml:2:17: error E090: a mapping cannot be overridden by someth
    first given at compose.yaml:2:23
 hint: write `!override` before the new value to replace the old one
 """
+    )
 
 
 # --- warnings
+
 
 def test_several_override_files(said):
     files = """\
@@ -1496,21 +1799,27 @@ services: {web: {image: nginx}}
 --- compose.override.yaml
 {}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 warning W003: Found multiple override files with supported names: /home/me/shop/compose.override.yml, /home/me/shop/compose.override.yaml
 warning W003: Using /home/me/shop/compose.override.yml
 """
+    )
 
 
 def test_a_boolean_in_old_words(said):
     files = """\
 services: {web: {image: nginx, privileged: "on"}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:44: warning W002: "on" for boolean is not supported by YAML 1.2, please use `true` or `false`
   1 | services: {web: {image: nginx, privileged: "on"}}
     |                                            ^^^^
 """
+    )
 
 
 def test_version_in_two_files(said):
@@ -1520,7 +1829,9 @@ services: {web: {image: nginx}}
 --- compose.override.yaml
 version: "3"
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:1: warning W006: /home/me/shop/compose.yaml: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential confusion
   1 | version: "3"
     | ^^^^^^^
@@ -1528,15 +1839,19 @@ compose.override.yaml:1:1: warning W006: /home/me/shop/compose.override.yaml: th
   1 | version: "3"
     | ^^^^^^^
 """
+    )
 
 
 def test_an_operator_in_an_entrypoint(said):
     files = """\
 services: {web: {image: nginx, entrypoint: "sh -c 'a' > log"}}
 """
-    assert said(files) == """\
+    assert (
+        said(files)
+        == """\
 compose.yaml:1:44: warning W005: the command ends before `>`: no shell runs it
   1 | services: {web: {image: nginx, entrypoint: "sh -c 'a' > log"}}
     |                                            ^^^^^^^^^^^^^^^^^
 hint: write ["sh", "-c", "..."] for a line of shell
 """
+    )
