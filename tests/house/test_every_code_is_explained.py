@@ -14,9 +14,9 @@ CODE = re.compile(r"[EW]\d{3}")
 def codes_of(folder: Path) -> Iterator[str]:
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if CODE.fullmatch(node.value):
-                    yield node.value
+            value = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(value, str) and CODE.fullmatch(value):
+                yield value
 
 
 def test_every_code_that_the_source_gives_is_in_the_table_and_no_other():
