@@ -87,7 +87,7 @@ def delete_row(database: Database, record: NetworkRecord) -> None:
     )
     raise InUse(
         f"network {record.name} has active endpoints",
-        code="E319",
+        code="E308",
         tried=f"remove network {record.name}",
         answered=f"used by {users}",
         hint=f"remove {users} first",
