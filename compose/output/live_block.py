@@ -77,6 +77,11 @@ class Block:
     def is_empty(self) -> bool:
         return not self.tasks
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing is under way."""
+        return all(task.is_done for task in self.tasks.values())
+
     def take(self, event: ResourceEvent, now: float) -> None:
         task = self.tasks.get(event.id)
         if task is None:

@@ -56,7 +56,13 @@ def open_view(
     info = console.out if status_to_stdout else console.err
     if mode == "tty":
         hidden = () if detached or operation == "start" else ("Starting", "Started")
-        return LiveView(console.err, info, operation=operation, hidden=hidden, dry_run=dry_run)
+        return LiveView(
+            console.err,
+            info,
+            operation=operation,
+            hidden=hidden,
+            dry_run=dry_run,
+        )
     if mode == "json":
         return JsonView(console.err, dry_run=dry_run)
     if mode == "quiet":
@@ -177,6 +183,8 @@ class LiveView:
         self.info = info
         self.block = live_block.Block(operation, dry_run=dry_run)
         self.hidden = hidden
+        self.is_beside_logs = False
+        """Containers write below what was drawn so far."""
         self.clock = clock
         self.drawn = 0
         self.lock = threading.RLock()
@@ -197,6 +205,10 @@ class LiveView:
             return
         with self.lock:
             self.block.take(event, self.clock())
+            if self.is_beside_logs and self.block.is_over:
+                # the lines of the containers go on below what is done, undisturbed
+                self.settle()
+                return
             if self.thread is None:
                 self.thread = threading.Thread(target=self.redraw, daemon=True, name="progress")
                 self.thread.start()
@@ -241,6 +253,7 @@ class LiveView:
             self.draw()
             self.drawn = 0
             self.block.clear()
+            self.is_beside_logs = True
 
 
 def write_message(event: Message, stream: Stream) -> None:

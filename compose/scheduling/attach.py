@@ -11,7 +11,12 @@ from __future__ import annotations
 from compose.errors import Interrupted
 from compose.options import KillOptions, StopOptions, UpOptions
 from compose.planning import selection, teardown
-from compose.planning.actions import CreateContainer, RemoveContainer, short_name
+from compose.planning.actions import (
+    CreateContainer,
+    RemoveContainer,
+    StartContainer,
+    short_name,
+)
 from compose.planning.dependencies import closure
 from compose.planning.observed import GONE, Observed
 from compose.planning.plan import Plan
@@ -21,7 +26,9 @@ from compose.scheduling.events import (
     ContainerExited,
     ContainerRecreated,
     Message,
+    ResourceEvent,
 )
+from compose.scheduling.events import Event as Happened
 from compose.scheduling.follow import LogStreams
 from compose.scheduling.observe import observe
 from compose.scheduling.session import Session, records_of
@@ -60,6 +67,7 @@ class Attachment:
         self._over = tasks.event()
         self._is_started = False
         self._is_interrupted = False
+        self._is_attaching_told = False
         self._exit_code = 0
         self._aborted = False
 
@@ -67,7 +75,9 @@ class Attachment:
         session = self._session
         session.announce(self._plan, self._observed)
         self._work = session.work(self._observed, quiet_pull=self._options.quiet_pull)
-        self._tell_attaching()
+        self._work.on_event = self._pass_on
+        if not any(isinstance(action, StartContainer) for action in self._plan):
+            self._tell_attaching()
         async with tasks.group() as group:
             self._group = group
             self._streams = LogStreams(
@@ -88,7 +98,15 @@ class Attachment:
 
     # --- what is shown
 
+    def _pass_on(self, happened: Happened) -> None:
+        """What is made is told first; the lines of containers begin with the first start."""
+        is_start = isinstance(happened, ResourceEvent) and happened.text == "Starting"
+        if is_start and not self._is_attaching_told:
+            self._tell_attaching()
+        self._session.on_event(happened)
+
     def _tell_attaching(self) -> None:
+        self._is_attaching_told = True
         going = {a.id for a in self._plan if isinstance(a, RemoveContainer)}
         names = {
             record.name

@@ -154,7 +154,8 @@ def raw(terminal: int) -> Iterator[None]:
         return
     before = termios.tcgetattr(terminal)
     try:
-        tty.setraw(terminal)
+        # now, without the flush of the default: what was typed ahead is meant for the program
+        tty.setraw(terminal, termios.TCSANOW)
         yield
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
