@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from runtime import messages
 from runtime.control import Channel, NobodyThere
 from runtime.errors import InUse, NotFound, RuntimeFault, Unreachable
+from runtime.linux import faults
 from runtime.paths import Paths, ProjectPaths, ensure_directories
-from runtime.state import run_states
+from runtime.state import recovery, run_states
 from runtime.state.database import Database
 from runtime.values import (
     ContainerId,
@@ -239,8 +240,12 @@ class Engine:
         """Make what is missing: folders, database, the project's row; start its supervisor early.
 
         Returns at once: the supervisor starts on the other core while the caller goes on loading.
+        After a keeper was lost it returns when what that one left behind has been judged (R11).
         """
         self.prepare(start=start)
+        if start and self._project_name:
+            self._finish_interrupted()
+            await self._wait_until_settled()
 
     def prepare(self, *, start: bool = True) -> None:
         """`open` for a caller without an event loop."""
@@ -267,7 +272,7 @@ class Engine:
 
         if not start_keeper.is_awaited(self.paths, self._project.id):
             return
-        with suppress(RuntimeFault), self._open_channel_blocking() as channel:
+        with suppress(RuntimeFault, NobodyThere), self._open_channel_blocking() as channel:
             channel.greet()
 
     @property
@@ -463,13 +468,9 @@ class Engine:
         size: tuple[int, int] | None = None,
     ) -> ExecSession:
         """Start a further process. Raises StartFailed (126, 127), NotFound."""
-        channel = await self._open_channel()
-        try:
-            channel.ask(_exec_request(container_id, options, size), stdio or ())
-            started, descriptors = await channel.answer_later()
-        except BaseException:
-            channel.close()
-            raise
+        channel, started, descriptors = await self._converse(
+            _exec_request(container_id, options, size), stdio or ()
+        )
         return ExecSession(
             channel, started, descriptors[0] if options.tty and descriptors else None
         )
@@ -483,13 +484,9 @@ class Engine:
         size: tuple[int, int] | None = None,
     ) -> ExecSession:
         """`exec` without an event loop: for the command line, where every millisecond shows."""
-        channel = self._open_channel_blocking()
-        try:
-            channel.ask(_exec_request(container_id, options, size), stdio or ())
-            started, descriptors = channel.answer()
-        except BaseException:
-            channel.close()
-            raise
+        channel, started, descriptors = self._converse_blocking(
+            _exec_request(container_id, options, size), stdio or ()
+        )
         return ExecSession(
             channel, started, descriptors[0] if options.tty and descriptors else None
         )
@@ -502,10 +499,8 @@ class Engine:
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[AsyncIterator[messages.Happened]]:
         """Events of the project. From the moment the block is entered, nothing is missed."""
-        channel = await self._open_channel()
+        channel, _done, _none = await self._converse(messages.WatchEvents())
         try:
-            channel.ask(messages.WatchEvents())
-            await channel.answer_later()
             yield _happenings(channel)
         finally:
             channel.close()
@@ -541,7 +536,8 @@ class Engine:
 
     def _write(self) -> Database:
         if self._database is None:
-            ensure_directories(self.paths)
+            with faults.point("make roots"):
+                ensure_directories(self.paths)
             self._database = Database.open(self.paths)
         return self._database
 
@@ -606,6 +602,64 @@ class Engine:
                 if not isinstance(request, _REPEATABLE):
                     raise
         raise self._no_supervisor()
+
+    async def _converse(
+        self, request: Any, descriptors: Sequence[int] = ()
+    ) -> tuple[Channel, Any, list[int]]:
+        """The first answer, on a connection that stays open and is the caller's to close."""
+        for _attempt in range(START_ATTEMPTS):
+            try:
+                channel = await self._open_channel()
+                try:
+                    channel.ask(request, descriptors)
+                    return channel, *await channel.answer_later()
+                except BaseException:
+                    channel.close()
+                    raise
+            except NobodyThere:
+                continue
+        raise self._no_supervisor()
+
+    def _converse_blocking(
+        self, request: Any, descriptors: Sequence[int] = ()
+    ) -> tuple[Channel, Any, list[int]]:
+        """The same without an event loop."""
+        for _attempt in range(START_ATTEMPTS):
+            try:
+                channel = self._open_channel_blocking()
+                try:
+                    channel.ask(request, descriptors)
+                    return channel, *channel.answer()
+                except BaseException:
+                    channel.close()
+                    raise
+            except NobodyThere:
+                continue
+        raise self._no_supervisor()
+
+    def _finish_interrupted(self) -> None:
+        """R12: what a killed command left half-made holds names that this one may need."""
+        database, project_id = self._write(), self._ensure_project().id
+        volumes = {volume.name for volume in database.volumes()}
+        if database.unfinished_containers(project_id):
+            from runtime.containers import lifecycle
+
+            lifecycle.finish_interrupted(database, self.paths, project_id)
+        if not volumes.issuperset(os.listdir(self.paths.volumes)):
+            from runtime.containers import lifecycle
+
+            lifecycle.sweep_volumes(database, self.paths)
+
+    async def _wait_until_settled(self) -> None:
+        """R11: until a supervisor has judged what a lost keeper left."""
+        while recovery.is_unsettled(self._project_paths):
+            with suppress(Unreachable):
+                async with self.watch() as happenings:
+                    if not recovery.is_unsettled(self._project_paths):
+                        return
+                    # that was the supervisor of the lost keeper: it ends when it has judged
+                    async for _happened in happenings:
+                        pass
 
     async def _open_channel(self) -> Channel:
         from runtime import start_keeper

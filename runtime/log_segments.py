@@ -71,7 +71,8 @@ class SegmentWriter:
     def splice(self, stream: int, pipe: int) -> int:
         """Move what the pipe (non-blocking) holds; 0 is its end. Raises BlockingIOError when it is
         empty, OSError when the disk refuses; what was not moved is still in the pipe."""
-        moved = os.splice(pipe, self._files[stream], CHUNK, flags=os.SPLICE_F_NONBLOCK)
+        with faults.point("move log"):
+            moved = os.splice(pipe, self._files[stream], CHUNK, flags=os.SPLICE_F_NONBLOCK)
         if moved:
             self._added(stream, moved)
         return moved
@@ -80,7 +81,8 @@ class SegmentWriter:
         """Add bytes that come from no pipe (a terminal). Raises OSError."""
         view = memoryview(data)
         while view:
-            written = os.write(self._files[stream], view)
+            with faults.point("write log"):
+                written = os.write(self._files[stream], view)
             self._added(stream, written)
             view = view[written:]
 
@@ -125,7 +127,8 @@ class SegmentWriter:
             self._rotate()
 
     def _note(self) -> None:
-        os.write(self._index, RECORD.pack(time.time_ns(), *self._ends))
+        with faults.point("note log"):
+            os.write(self._index, RECORD.pack(time.time_ns(), *self._ends))
 
     def _is_full(self, stream: int) -> bool:
         if not self._rotation.max_size:

@@ -143,7 +143,8 @@ def _open_log(project: ProjectPaths) -> int:
         files.ensure_directory(project.run)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            return os.open(project.engine_log, flags, 0o600)
+            with faults.point("open engine log"):
+                return os.open(project.engine_log, flags, 0o600)
         except FileNotFoundError:
             # a keeper that is just ending removed the folder in between
             continue

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -125,19 +126,22 @@ def _projects(paths: Paths) -> tuple[object, ...]:
         engine.close()
 
 
-def wait_for_end(paths: Paths, seconds: float = 30.0) -> None:
+def wait_for_end(paths: Paths, seconds: float = 60.0) -> None:
     """Until keeper and supervisor of the root have ended by themselves: by pidfd, not by polling."""
     import select
 
     from tests.census import processes
 
-    for line in list(processes(paths)):
-        try:
-            pidfd = os.pidfd_open(int(line.split()[0]))
-        except ProcessLookupError:
-            continue
-        with open(pidfd):
-            select.select([pidfd], [], [], seconds)
+    deadline = time.monotonic() + seconds
+    while (running := list(processes(paths))) and time.monotonic() < deadline:
+        for line in running:
+            try:
+                pidfd = os.pidfd_open(int(line.split()[0]))
+            except ProcessLookupError:
+                continue
+            with open(pidfd):
+                if not select.select([pidfd], [], [], seconds)[0]:
+                    return
 
 
 def allowed_skips() -> list[tuple[str, str]]:

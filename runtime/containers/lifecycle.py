@@ -113,6 +113,18 @@ def finish_interrupted(database: Database, paths: Paths, project_id: str) -> Non
         database.delete_container(container_id)
 
 
+def sweep_volumes(database: Database, paths: Paths) -> None:
+    """Finish removals of volumes that were killed: a folder without a row is nobody's, as the row
+    is there before the folder and goes before it."""
+    # within a transaction, or the row of a new volume of that name could come in between
+    with database.transaction("sweep volumes"):
+        known = {volume.name for volume in database.volumes()}
+        for name in named.list_names(paths.volumes):
+            if name not in known:
+                named.set_aside(paths.volumes, name)
+    named.sweep(paths.volumes)
+
+
 def _in_progress(phase: str) -> str:
     """The phase, with the process that works on it: a pid and its start time name it for ever."""
     pid = os.getpid()

@@ -29,7 +29,7 @@ from runtime.images.host_view import (
     mount_of,
     survey,
 )
-from runtime.linux import faults
+from runtime.linux import faults, files
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths
 from runtime.values import ImageConfig
@@ -139,7 +139,7 @@ class HostImage:
 
     def _prepare(self, look: _Look) -> _Prepared:
         view = look.view
-        self._store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.ensure_directory(self._store)
         template = ensure_template(self._top, self._store, view.skeleton, hidden=self._hidden)
         top = str(self._top)
         if look.can_redirect:

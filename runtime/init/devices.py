@@ -60,9 +60,8 @@ def _make_node(root: int, device: spec.Device) -> None:
     try:
         with faults.point("mknod"):
             os.mknod(name, mode, number, dir_fd=parent)
-        os.chown(
-            name, device.get("uid", 0), device.get("gid", 0), dir_fd=parent, follow_symlinks=False
-        )
+            owner = (device.get("uid", 0), device.get("gid", 0))
+            os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
     except FileExistsError:
         _check_existing(parent, name, mode, number)
     except PermissionError:

@@ -432,7 +432,7 @@ class Keeper:
         """All of the project's folder if none of its containers has a state; else what is ours."""
         files.remove_file(self._project.keeper_record)
         try:
-            with faults.point("remove run folder"):
+            with faults.point("remove record folders"):
                 os.rmdir(self._project.processes)
                 os.rmdir(self._project.states)
         except OSError:
@@ -440,7 +440,8 @@ class Keeper:
         files.remove_file(self._project.engine_log)
         files.remove_file(self._project.lock)
         try:
-            os.rmdir(self._project.run)
+            with faults.point("remove run folder"):
+                os.rmdir(self._project.run)
         except OSError as error:
             exits.report(f"{self._project.run} stays: {error}")
 
@@ -530,7 +531,7 @@ def _avoid_the_oom_killer() -> int | None:
     path = Path("/proc/self/oom_score_adj")
     before = int(path.read_text())
     try:
-        path.write_text(str(OOM_SCORE))
+        processes.write_oom_score_adjustment(os.getpid(), OOM_SCORE)
     except OSError:
         # lowering it takes CAP_SYS_RESOURCE; without it we are as good as others
         return None

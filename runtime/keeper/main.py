@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runtime.linux import faults, sockets
+from runtime.linux import faults, files, sockets
 from runtime.paths import Paths, ProjectPaths
 
 BACKLOG = 512
@@ -31,9 +31,9 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
 
     `parts`, for tests: `program` of the supervisor, `births`.
     """
-    faults.configure("keeper")
     # P10: shells and CI runners leave descriptors open that are none of ours
     os.closerange(int(ready) + 1, 1 << 16)
+    faults.configure("keeper")
     os.chdir("/")
     os.umask(0o077)
     _ignore_the_terminal()
@@ -88,8 +88,9 @@ def take_lock(project: ProjectPaths) -> int | None:
 
 def _try_lock(project: ProjectPaths) -> int | None:
     for folder in (project.run, project.processes, project.states):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(project.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        files.ensure_directory(folder)
+    with faults.point("open lock"):
+        descriptor = os.open(project.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # the last keeper removes the file while it holds it: then this is a lock on nothing

@@ -22,7 +22,7 @@ def join_session(name: str) -> bool:
     try:
         with faults.point("join session keyring"):
             ring = calls.keyctl(_JOIN_SESSION, name.encode(), 0, 0, 0)
-        _let_the_user_search(ring)
+            _let_the_user_search(ring)
     except OSError as error:
         if error.errno in _TOLERATED:
             return False

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from runtime.errors import RuntimeFault, system_call
-from runtime.linux import netlink
+from runtime.linux import faults, netlink
 from runtime.networks.addresses import HostFacts
 from runtime.networks.hosts_file import find_nameservers, read_host_resolv_conf
 from runtime.paths import HOST_LOCK
@@ -43,11 +43,13 @@ def address_lock(path: Path = HOST_LOCK, *, patience: float = _PATIENCE) -> Iter
     with system_call("cannot open the lock of addresses", tried=f"open {path}"):
         # The folder is everyone's: never through somebody's link, never another's content lost.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+        with faults.point("open address lock"):
+            descriptor = os.open(path, flags, 0o600)
     try:
         _acquire(descriptor, path, time.monotonic() + patience)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with faults.point("sign address lock"):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)

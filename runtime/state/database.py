@@ -94,18 +94,20 @@ class Database:
     @classmethod
     def _connect(cls, path: Path) -> Database:
         try:
-            connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            database = cls(connection, path)
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            return database
+            with faults.point("open database"):
+                connection = sqlite3.connect(
+                    path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                    connection.execute(f"PRAGMA {pragma}")
+            return cls(connection, path)
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
 
     def close(self) -> None:
-        self._connection.close()
+        """The last one to close moves what is in the write-ahead log to the file."""
+        with faults.point("close database"):
+            self._connection.close()
 
     def _create(self) -> None:
         with self.transaction("schema"):

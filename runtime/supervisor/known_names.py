@@ -34,6 +34,9 @@ class KnownNames:
         self._resolv_conf: tuple[object, ...] = ()
         self._nameservers: list[str] = []
 
+    def close(self) -> None:
+        self._database.close()
+
     def view(self, record: ContainerRecord) -> View:
         """As it is now. Quick where nothing has changed."""
         self._refresh()

@@ -8,7 +8,7 @@ thread that never enters another namespace (P01).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from anyio import to_thread
@@ -21,6 +21,7 @@ from runtime.messages import Configure, ExecRequest, Forked
 from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.state.database import Database
+from runtime.supervisor import strays
 from runtime.supervisor.machine import Attached, PreparedLaunch
 from runtime.supervisor.project_networks import ProjectNetworks, held_name
 from runtime.values import (
@@ -44,6 +45,10 @@ class LocalMachine:
         self._ports: dict[str, tuple[PublishedPort, ...]] = {}
         lifecycle.finish_interrupted(self._database, paths, project_id)
         self._networks = ProjectNetworks(paths, project_id, self._database)
+
+    def close(self) -> None:
+        self._networks.close()
+        self._database.close()
 
     # --- rows and files
 
@@ -123,6 +128,11 @@ class LocalMachine:
         )
         for pid in pids:
             groups.join(plan, pid)
+
+    async def remove_strays(self, kept: Collection[str]) -> None:
+        await to_thread.run_sync(
+            lambda: strays.remove(self._database, self._paths, self._project_id, kept=kept)
+        )
 
     async def maintain(self) -> None:
         await self._networks.maintain()

@@ -16,7 +16,7 @@ Life of one start, as the supervisor calls it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -136,6 +136,12 @@ class Machine(Protocol):
         """SIGKILL to every process in the container's cgroups, thawed if frozen; returns when they
         are empty.
         """
+
+    async def remove_strays(self, kept: Collection[str]) -> None:
+        """What a killed predecessor left in the kernel of containers but these. Raises nothing."""
+
+    def close(self) -> None:
+        """Nothing is asked after this."""
 
     # the end
 

@@ -61,7 +61,8 @@ def _local_machine(paths: Paths, project_id: str) -> Machine:
 
 async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) -> None:
     channel = socket.socket(fileno=CHANNEL)
-    keeper_end = _open_end_of_keeper(channel)
+    keeper_pid = _pid_of_keeper(channel)
+    keeper_end = _open_end_of_keeper(keeper_pid)
     lock = await _wait_for_predecessor(paths.project(project_id).states)
     listener = socket.socket(fileno=LISTENER)
     wire = Wire(channel)
@@ -85,14 +86,17 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
             await takeover.take_over(project)
         except Unreachable:
             await _end_with_keeper(project, keeper_end, listener, lock, paths, project_id)
+            project.machine.close()
             return
         tasks.start_soon(clients.serve, project, listener)
         tasks.start_soon(_end_with_keeper, project, keeper_end, listener, lock, paths, project_id)
         tasks.start_soon(_end_by_signal, project)
-        project.start_task(project.machine.settle, (os.getppid(), os.getpid()))
+        # not getppid: of a keeper that just died it says the machine's first process
+        project.start_task(project.machine.settle, (keeper_pid, os.getpid()))
         project.start_task(project.machine.maintain)
         await idle.wait_for_idle(project)
         tasks.cancel_scope.cancel()
+    project.machine.close()
 
 
 def _hear(project: Project, message: object) -> None:
@@ -105,11 +109,15 @@ def _hear(project: Project, message: object) -> None:
             report(f"the keeper said {type(message).__name__}")
 
 
-def _open_end_of_keeper(channel: socket.socket) -> int:
-    """Readable when the keeper has ended. Who that is says the channel: a keeper that died before
-    we came this far has left us to somebody else, who will not end."""
+def _pid_of_keeper(channel: socket.socket) -> int:
+    """Who made the channel, alive or not."""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    keeper = int.from_bytes(credentials[:4], sys.byteorder)
+    return int.from_bytes(credentials[:4], sys.byteorder)
+
+
+def _open_end_of_keeper(keeper: int) -> int:
+    """Readable when the keeper has ended. One that died before we came this far has left us to
+    somebody else, who will not end."""
     if keeper == os.getppid():
         pidfd = os.pidfd_open(keeper)
         if keeper == os.getppid():

@@ -64,6 +64,9 @@ class ProjectNetworks:
             if state is not None and state.status in ("running", "paused"):
                 self._note(record, state.endpoints, state.ports)
 
+    def close(self) -> None:
+        self._names.close()
+
     # --- the start of a run
 
     def lease(self, record: ContainerRecord) -> tuple[EndpointPlan, ...]:

@@ -18,6 +18,7 @@ import anyio
 from runtime.containers import log_options, restart
 from runtime.errors import RuntimeFault, StartFailed
 from runtime.frozen import dataclass
+from runtime.linux import faults
 from runtime.messages import (
     Done,
     Failure,
@@ -208,7 +209,8 @@ async def _undo(project: Project, container: Supervised, before: Any, error: Bas
 def _kill(pidfd: int) -> None:
     """An init that waits for what will never come."""
     with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        with faults.point("kill init"):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 def _first_line(error: BaseException) -> str:

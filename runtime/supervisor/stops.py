@@ -14,6 +14,7 @@ import anyio
 
 from runtime.containers import restart
 from runtime.errors import InUse, RuntimeFault
+from runtime.linux import faults
 from runtime.supervisor.project import Project
 from runtime.supervisor.supervised import Supervised
 from runtime.values import COMES_BACK, ContainerRecord
@@ -104,7 +105,8 @@ async def send_signal(project: Project, container: Supervised, number: int) -> b
     if container.pidfd is None:
         return False
     try:
-        signal.pidfd_send_signal(container.pidfd, number)
+        with faults.point("signal container"):
+            signal.pidfd_send_signal(container.pidfd, number)
     except ProcessLookupError:
         return False
     project.publish(container, "kill", {"signal": str(int(number))})

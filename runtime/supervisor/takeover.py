@@ -8,7 +8,7 @@ supervisor wrote. Containers are not touched; what could not be saved is said.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import anyio
 
@@ -41,10 +41,19 @@ async def take_over(project: Project) -> None:
     """Before the first client is answered."""
     kept = await _take_back(project)
     leases.resume(project, kept.descriptors.get(leases.OWNER, {}))
+    records = project.machine.containers()
+    # before anything is taken over: a restart may begin at once, and would be taken for a stray
+    await project.machine.remove_strays(_still_open(records, kept))
     async with anyio.create_task_group() as tasks:
-        for record in project.machine.containers():
+        for record in records:
             tasks.start_soon(_take_one, project, record, kept)
     await _let_go_of_strangers(project, kept)
+
+
+def _still_open(records: Iterable[ContainerRecord], kept: Kept) -> set[str]:
+    """Those whose run goes on, or whose end is yet to be settled."""
+    alive = {one.container_id for one in kept.processes.values() if one.exit_code is None}
+    return alive | {one.id for one in records if one.is_running or one.state.pid}
 
 
 async def _take_back(project: Project) -> Kept:

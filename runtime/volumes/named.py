@@ -70,16 +70,22 @@ def remove(volumes: Path, name: str) -> None:
     """Remove it with all generations. It is out of the way at once, and gone for good after
     a while.
     """
+    with system_call("cannot remove a volume", tried=f"removing {volumes / name}", code="E441"):
+        if (aside := set_aside(volumes, name)) is not None:
+            files.remove_tree(aside)
+
+
+def set_aside(volumes: Path, name: str) -> Path | None:
+    """Out of the way, for `sweep` to remove; None when it is not there. Killed while deleting, a
+    half-empty folder must not be found under the volume's name."""
     check_name(name)
     aside = volumes / f"{_ASIDE}{secrets.token_hex(4)}"
-    with system_call("cannot remove a volume", tried=f"removing {volumes / name}", code="E441"):
-        try:
-            # Killed while deleting, a half-empty folder must not be found under the volume's name.
-            with faults.point("set volume aside"):
-                os.rename(volumes / name, aside)
-        except FileNotFoundError:
-            return
-        files.remove_tree(aside)
+    try:
+        with faults.point("set volume aside"):
+            os.rename(volumes / name, aside)
+    except FileNotFoundError:
+        return None
+    return aside
 
 
 def sweep(volumes: Path) -> None:

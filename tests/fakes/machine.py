@@ -34,6 +34,9 @@ class FolderMachine:
         self.folder = paths.data / "fake"
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def close(self):
+        pass
+
     # rows
 
     def containers(self):
@@ -134,6 +137,9 @@ class FolderMachine:
 
     async def settle(self, pids):
         self.note("settle")
+
+    async def remove_strays(self, kept):
+        pass
 
     async def maintain(self):
         await anyio.sleep_forever()

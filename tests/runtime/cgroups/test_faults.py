@@ -51,9 +51,7 @@ def points(real, tmp_path: Path) -> list[tuple[str, int]]:
     faults.configure("cli", {"PYCOMPOSE_FAULT_TRACE": str(trace)})
     live(real)
     faults.configure("cli", {})
-    return sorted(
-        Counter(line.partition(" ")[2] for line in trace.read_text().splitlines()).items()
-    )
+    return sorted(Counter(line.split(" ", 2)[2] for line in trace.read_text().splitlines()).items())
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
