@@ -20,7 +20,7 @@ from runtime.errors import RuntimeFault, describe_errno
 from runtime.images import lower_view, tar_reader
 from runtime.images.lower_view import OPAQUE
 from runtime.images.tar_reader import BadArchive, Entry, TarReader, show_name
-from runtime.linux import faults, openat
+from runtime.linux import faults, openat, syncing
 
 MAX_DEPTH = 200
 MAX_LINKS = 40
@@ -81,6 +81,10 @@ class _Unpacker:
         self._whiteouts: set[tuple[bytes, bytes]] = set()
         self._opaque: set[bytes] = set()
         self._depends_on_lowers = False
+        self._owner = (os.geteuid(), os.getegid())
+        self._umask = _read_umask()
+        self._giving: set[bytes] = set()
+        """Folders that may give what is made in them another group or mode than asked for."""
         self._size = 0
         self._entries = 0
 
@@ -144,24 +148,33 @@ class _Unpacker:
         self, folder: _Folder, name: bytes, entry: Entry, content: Iterator[memoryview]
     ) -> None:
         self._count(entry.stored)
-        descriptor = self._create(folder, name)
+        descriptor = self._create(folder, name, entry.mode & 0o777)
         try:
             if entry.pieces is None:
                 for piece in content:
                     _write_all(descriptor, piece)
             else:
                 _write_sparse(descriptor, entry, content)
-            _dress(descriptor, entry)
+            self._dress_file(descriptor, folder, entry)
             os.utime(descriptor, ns=_times(entry))
+            if entry.stored:
+                syncing.start_writing(descriptor)
         finally:
             os.close(descriptor)
 
-    def _create(self, folder: _Folder, name: bytes) -> int:
+    def _create(self, folder: _Folder, name: bytes, mode: int) -> int:
         try:
-            return os.open(name, _NEW_FILE, 0o600, dir_fd=folder.descriptor)
+            return os.open(name, _NEW_FILE, mode, dir_fd=folder.descriptor)
         except FileExistsError:
             self._remove(folder, name)
-            return os.open(name, _NEW_FILE, 0o600, dir_fd=folder.descriptor)
+            return os.open(name, _NEW_FILE, mode, dir_fd=folder.descriptor)
+
+    def _dress_file(self, descriptor: int, folder: _Folder, entry: Entry) -> None:
+        """A new file often has the right owner and mode already: two calls of six are saved."""
+        if (entry.uid, entry.gid) != self._owner or folder.real in self._giving or entry.xattrs:
+            _dress(descriptor, entry)
+        elif entry.mode & (0o7000 | self._umask):
+            os.fchmod(descriptor, entry.mode)
 
     def _make_folder(self, folder: _Folder, name: bytes, entry: Entry) -> None:
         try:
@@ -177,6 +190,8 @@ class _Unpacker:
 
     def _dress_folder(self, folder: _Folder, entry: Entry) -> None:
         _dress(folder.descriptor, entry)
+        if entry.gid != self._owner[1] or entry.mode & stat.S_ISGID or entry.xattrs:
+            self._giving.add(folder.real)
         self._times[folder.real] = _times(entry)[1]
 
     def _make_symlink(self, folder: _Folder, name: bytes, entry: Entry) -> None:
@@ -329,6 +344,7 @@ class _Unpacker:
             if found is not None and stat.S_ISDIR(found.status.st_mode):
                 os.fchown(descriptor, found.status.st_uid, found.status.st_gid)
                 os.fchmod(descriptor, stat.S_IMODE(found.status.st_mode))
+                self._giving.add(real)
                 self._times[real] = found.status.st_mtime_ns
         return self._keep(real, _Folder(descriptor, real))
 
@@ -503,6 +519,15 @@ def _write_sparse(descriptor: int, entry: Entry, content: Iterator[memoryview]) 
             length -= len(piece)
             _write_all(descriptor, piece)
     os.ftruncate(descriptor, entry.size)
+
+
+def _read_umask() -> int:
+    """Without changing it, as umask(2) would for all threads; 0o777 when it is not known."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return next(int(line.split()[1], 8) for line in file if line.startswith("Umask:"))
+    except (OSError, StopIteration):
+        return 0o777
 
 
 def _dress(descriptor: int, entry: Entry) -> None:

@@ -27,7 +27,7 @@ from runtime.images.layers import Unpacked, unpack_layer
 from runtime.images.reference import BadReference, Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, LayerRow, tag_of
 from runtime.images.streams import Ahead, Measured, decompressed
-from runtime.linux import calls, faults, files
+from runtime.linux import faults, files, syncing
 from runtime.paths import Paths
 from runtime.state.database import Database
 
@@ -178,7 +178,7 @@ class Store:
         try:
             unpacked = self._unpack_into(building, job, on_bytes)
             with faults.point("sync layer"):
-                _sync_file_system(building)
+                _sync(building)
         except BaseException:
             _discard(building)
             raise
@@ -384,10 +384,9 @@ def _discard(folder: Path) -> None:
     files.remove_tree(gone)
 
 
-def _sync_file_system(folder: Path) -> None:
-    """One call instead of an fsync for each of thousands of files."""
+def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        calls.syncfs(descriptor)
+        syncing.sync_folder(descriptor)
     finally:
         os.close(descriptor)

@@ -221,6 +221,10 @@ class TarReader:
         pairs: Sequence[tuple[bytes, bytes]],
     ) -> Entry:
         entry = _apply_pax(header, records) if records else header
+        # Before ustar a slash was all that told them apart. Asked of the whole name: the header's
+        # own may be a longer one that was cut behind a slash
+        if entry.type == REGULAR and entry.name.endswith(b"/"):
+            entry = entry._replace(type=DIRECTORY)
         stored = entry.stored if entry.type in _HAS_CONTENT else 0
         self._start_content(stored)
         entry = entry._replace(stored=stored, size=stored)
@@ -294,8 +298,6 @@ def _parse_header(block: bytes) -> Entry:
     if fields[9][:6] == b"ustar\0" and (prefix := _text(fields[14])):
         name = prefix + b"/" + name
     kind = _SAME_AS_REGULAR.get(kind, kind)
-    if kind == REGULAR and name.endswith(b"/"):  # before ustar a slash was all that told them apart
-        kind = DIRECTORY
     is_device = kind in (CHARACTER, BLOCK_DEVICE)
     return Entry(
         name=name,
@@ -373,10 +375,7 @@ def _apply_pax(entry: Entry, records: dict[bytes, bytes]) -> Entry:
     )
     if xattrs:
         changes["xattrs"] = xattrs
-    entry = entry._replace(**changes)  # type: ignore[arg-type]
-    if entry.type == REGULAR and entry.name.endswith(b"/"):
-        entry = entry._replace(type=DIRECTORY)
-    return entry
+    return entry._replace(**changes)  # type: ignore[arg-type]
 
 
 def _nanoseconds(text: bytes, name: bytes) -> int:

@@ -77,6 +77,9 @@ capget = _library("capget", _POINTER, _POINTER)
 capset = _library("capset", _POINTER, _POINTER)
 fstatfs = _library("fstatfs", ctypes.c_int, _POINTER)
 syncfs = _library("syncfs", ctypes.c_int)
+sync_file_range = _library(
+    "sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint
+)
 sigprocmask = _library("sigprocmask", ctypes.c_int, _POINTER, _POINTER)
 sethostname = _library("sethostname", _TEXT, ctypes.c_size_t)
 setdomainname = _library("setdomainname", _TEXT, ctypes.c_size_t)

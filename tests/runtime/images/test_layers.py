@@ -360,3 +360,13 @@ def test_paths_are_made_normal(name: bytes, expected: bytes | None):
 def test_paths_that_lead_out_are_refused(name: bytes):
     with pytest.raises(BadArchive, match="lies outside of the layer"):
         normal_path(name)
+
+
+@pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_a_long_name_that_is_cut_behind_a_slash_is_still_a_file(tmp_path: Path, format: int):
+    name = f"{'d' * 99}/{'f' * 50}"
+    folder = unpacked(
+        Tar(format=format).file(name, b"text", mtime=1).file("b", b"after"), tmp_path / "layer"
+    )
+    assert (folder / name).read_text() == "text"
+    assert (folder / "b").read_text() == "after"
