@@ -28,10 +28,15 @@ class BadReference(RuntimeFault):
     """What stands after `image:` names no image."""
 
     def __init__(self, text: str, problem: str, *, hint: str = "") -> None:
-        shown = "".join(letter if letter.isprintable() else "?" for letter in text[:300])
         super().__init__(
-            f"invalid image name `{shown}`: {problem}", code="E503", hint=hint or _FORM
+            f"invalid image name `{_printable(text)}`: {_printable(problem)}",
+            code="E503",
+            hint=hint or _FORM,
         )
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:300])
 
 
 _FORM = "the form is [REGISTRY[:PORT]/]NAME[:TAG][@sha256:DIGEST]"
@@ -88,9 +93,9 @@ def parse_reference(text: str) -> Reference:
     registry, path = _split_registry(name)
     if not _REGISTRY.match(registry):
         raise BadReference(text, f"`{registry}` is no registry's host")
-    if not _PATH.match(path):
-        raise _bad_path(text, path)
     reference = Reference(registry, path, tag, digest)
+    if not _PATH.match(path):
+        raise _bad_path(text, reference)
     if len(reference.repository) > MAX_NAME:
         raise BadReference(text, f"the name has more than {MAX_NAME} characters")
     return reference
@@ -132,10 +137,12 @@ def _split_registry(name: str) -> tuple[str, str]:
     return registry, path
 
 
-def _bad_path(text: str, path: str) -> BadReference:
-    lower = text.lower()
-    if lower != text and _PATH.match(path.lower()):
+def _bad_path(text: str, reference: Reference) -> BadReference:
+    """Capitals are allowed in host and tag, and the name that is meant keeps them there."""
+    lower = reference._replace(path=reference.path.lower())
+    if lower != reference and _PATH.match(lower.path):
         return BadReference(
-            text, "a repository's name must be lower case", hint=f"did you mean `{lower}`?"
+            text, "a repository's name must be lower case", hint=f"did you mean `{lower.familiar}`?"
         )
-    return BadReference(text, f"`{path.removeprefix('library/')}` is no repository's name")
+    shown = reference.path.removeprefix("library/")
+    return BadReference(text, f"`{shown}` is no repository's name")

@@ -1,10 +1,10 @@
 """A new folder of many files made safe against a power cut, without waiting for the neighbours.
 
-syncfs(2) waits for all that anybody wrote to the file system, and an fsync for each file is a commit
-of the journal each. So the data of our files alone is written and waited for, and one fsync then
-commits the journal with everything that was recorded before it. That holds where one journal orders
-all changes (ext4, xfs); elsewhere syncfs has to do. Source: sync_file_range(2) and its warning,
-which is about metadata: the names and sizes that the last fsync makes safe.
+syncfs(2) waits for all that anybody wrote to the file system, and an fsync for each file is a
+commit of the journal each. So the data of our files alone is written and waited for, and one fsync
+then commits the journal with everything that was recorded before it. That holds where one journal
+orders all changes (ext4, xfs); elsewhere syncfs has to do. Source: sync_file_range(2) and its
+warning, which is about metadata: the names and sizes that the last fsync makes safe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from runtime.linux import calls
 
 _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4
-_EXT4, _XFS, _TMPFS = 0xEF53, 0x58465342, 0x01021994
+_EXT4, _XFS = 0xEF53, 0x58465342
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
