@@ -32,6 +32,11 @@ PASSWD = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n"
 OCI = "application/vnd.oci.image"
 
 
+def pack(data: bytes) -> bytes:
+    """The same bytes at any time."""
+    return gzip.compress(data, mtime=0)
+
+
 def busybox_tar(files: Mapping[str, str] | None = None) -> bytes:
     """A root with busybox, a few users and further files by path; those that end in / are folders."""
     data = io.BytesIO()
@@ -97,7 +102,7 @@ class Layout:
         config: Mapping[str, Any] | None = None,
         *,
         tag: str = "",
-        compress: Any = gzip.compress,
+        compress: Any = pack,
         kind: str = "+gzip",
         annotations: Mapping[str, str] | None = None,
         platform: str = "linux/amd64",
@@ -122,7 +127,7 @@ class Layout:
         layers: Sequence[bytes],
         config: Mapping[str, Any] | None = None,
         *,
-        compress: Any = gzip.compress,
+        compress: Any = pack,
         kind: str = "+gzip",
         annotations: Mapping[str, str] | None = None,
         platform: str = "linux/amd64",
