@@ -78,6 +78,7 @@ class Access:
             client,
             cancellation,
             find_login=find_login or (lambda: self.credentials.find(endpoint.key, endpoint.path)),
+            find_tls=lambda origin: self._registries.tls_of(str(origin)),
             environment=self.environment,
             actions=actions,
             tries=self._tries,

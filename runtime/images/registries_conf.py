@@ -119,7 +119,7 @@ class Registries:
         host, _, path = f"{location.rstrip('/')}{rest}".partition("/")
         if host in (DEFAULT_REGISTRY, "index.docker.io"):
             host = DOCKER_HUB_HOST
-        tls = self._tls(host)
+        tls = self.tls_of(host)
         insecure = (
             place.insecure
             or place.location.startswith("http://")
@@ -134,7 +134,7 @@ class Registries:
             return True
         return is_loopback(name) and not knows_authority
 
-    def _tls(self, host: str) -> Tls:
+    def tls_of(self, host: str) -> Tls:
         """Files of the host's folder: *.crt are authorities, *.cert and *.key are ours."""
         authorities: list[Path] = []
         pairs: list[tuple[Path, Path]] = []

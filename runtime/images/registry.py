@@ -21,10 +21,12 @@ from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
 from runtime.images.blobs import Partial
 from runtime.images.http_client import (
+    SYSTEM_TLS,
     Cancellation,
     Client,
     Origin,
     Response,
+    Tls,
     Unreachable,
     is_loopback,
     origin_of,
@@ -93,6 +95,7 @@ class Repository:
         cancellation: Cancellation,
         *,
         find_login: Callable[[], Login | None] = lambda: None,
+        find_tls: Callable[[Origin], Tls] = lambda origin: SYSTEM_TLS,
         environment: Mapping[str, str] | None = None,
         actions: str = "pull",
         tries: Tries = DEFAULT_TRIES,
@@ -101,6 +104,7 @@ class Repository:
         self._client = client
         self.cancellation = cancellation
         self._find_login = find_login
+        self._find_tls = find_tls
         self._environment = environment or {}
         self._scope = f"repository:{endpoint.path}:{actions}"
         self._tries = tries
@@ -323,7 +327,7 @@ class Repository:
 
     @property
     def _origin(self) -> Origin:
-        return origin_of(urlsplit(self._url("")))
+        return _origin_of(self._url(""))
 
     def _url(self, path: str) -> str:
         if "://" in path:
@@ -418,7 +422,7 @@ class Repository:
         url = self._url(path)
         logins = redirects = 0
         while True:
-            is_home = origin_of(urlsplit(url)) == self._origin
+            is_home = _origin_of(url) == self._origin
             fields = self._headers(headers, scope, is_home=is_home)
             try:
                 response = self._client.request(
@@ -427,14 +431,14 @@ class Repository:
                     headers=fields,
                     body=body(),
                     length=length,
-                    **({"tls": self.endpoint.tls} if is_home else {}),
+                    tls=self.endpoint.tls if is_home else self._find_tls(_origin_of(url)),
                 )
             except Unreachable:
-                if not self._turns_to_tls(None):
+                if not self._turns_to_tls(url, None):
                     raise
                 url = self._url(path)
                 continue
-            if self._turns_to_tls(response):
+            if self._turns_to_tls(url, response):
                 response.close()
                 url = self._url(path)
             elif response.status in _REDIRECTS and response.status not in expected:
@@ -448,18 +452,22 @@ class Repository:
             else:
                 return self._judged(response, method, path, expected)
 
-    def _turns_to_tls(self, response: Response | None) -> bool:
+    def _turns_to_tls(self, url: str, response: Response | None) -> bool:
         """Whether the first answer of a registry on this machine was that of a TLS server: a
         complaint in plain text, or none."""
-        if not self._may_be_tls:
-            return False
-        self._may_be_tls = False
-        if response is not None:
-            kind = response.headers.get("content-type", "")
-            if response.status != 400 or "json" in kind:
+        with self._lock:
+            origin, home = _origin_of(url), self._origin
+            if origin.scheme == "http" and home == origin._replace(scheme="https"):
+                return True  # another thread has found out meanwhile
+            if not self._may_be_tls:
                 return False
-        self._base = f"https://{self.endpoint.host}"
-        return True
+            self._may_be_tls = False
+            if response is not None:
+                kind = response.headers.get("content-type", "")
+                if response.status != 400 or "json" in kind:
+                    return False
+            self._base = f"https://{self.endpoint.host}"
+            return True
 
     def _headers(
         self, headers: Mapping[str, str] | None, scope: str, *, is_home: bool
@@ -478,6 +486,7 @@ class Repository:
                     self._client,
                     self._origin,
                     tls=self.endpoint.tls,
+                    find_tls=self._find_tls,
                     find_login=self._find_login,
                     environment=self._environment,
                 )
@@ -562,6 +571,10 @@ class Repository:
             answered=said or f"status {status}",
             hint=f"log in with `pycompose login {self.endpoint.key}`",
         )
+
+
+def _origin_of(url: str) -> Origin:
+    return origin_of(urlsplit(url))
 
 
 def _retry_after(response: Response) -> float | None:

@@ -75,6 +75,7 @@ class Authorizer:
         origin: Origin,
         *,
         tls: Tls = SYSTEM_TLS,
+        find_tls: Callable[[Origin], Tls] = lambda origin: SYSTEM_TLS,
         find_login: Callable[[], Login | None],
         environment: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
@@ -82,6 +83,7 @@ class Authorizer:
         self._client = client
         self._origin = origin
         self._tls = tls
+        self._find_tls = find_tls
         self._find_login = find_login
         self._environment = environment
         self._clock = clock
@@ -187,7 +189,7 @@ class Authorizer:
                 code="E543",
                 hint=f"if it does, set {ALLOWED_HOSTS}={self._origin.host}={origin.host}",
             )
-        return SYSTEM_TLS
+        return self._find_tls(origin)
 
     def _known_hosts(self) -> tuple[str, ...]:
         given = self._environment.get(ALLOWED_HOSTS, "")

@@ -23,10 +23,10 @@ def authority(folder: Path, name: str = "authority") -> Pair:
 
 
 def signed(folder: Path, by: Pair, name: str = "localhost") -> Pair:
-    """For localhost and 127.0.0.1; `name` is the subject, as of a client."""
+    """For localhost, 127.0.0.1 and the name itself, which is the subject, as of a client."""
     pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
     request, extensions = folder / f"{name}.csr", folder / f"{name}.ext"
-    extensions.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    extensions.write_text(f"subjectAltName=DNS:localhost,DNS:{name},IP:127.0.0.1\n")
     _openssl(
         "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
         "-subj", f"/CN={name}", "-keyout", pair.key, "-out", request,

@@ -27,13 +27,15 @@ class Registry:
         self.host = f"127.0.0.1:{port}"
         self.storage = storage
 
-    def add(self, name: str, *images: layouts.Image, format: str = "") -> None:
+    def add(self, name: str, *images: layouts.Image, format: str = "", login: str = "") -> None:
         """Copy images in, as skopeo does it: several become an index."""
         folder = self.storage.parent / f"layout-{len(list(self.storage.parent.iterdir()))}"
         layouts.layout(folder, *images)
         extra = [f"--format={format}"] if format else []
         if len(images) > 1:
             extra.append("--all")
+        if login:
+            extra.append(f"--dest-creds={login}")
         skopeo("copy", *extra, f"oci:{folder}:latest", f"docker://{self.host}/{name}")
 
     def inspect(self, name: str) -> Any:

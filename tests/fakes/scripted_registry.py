@@ -46,7 +46,7 @@ class ScriptedRegistry:
         self.server = server
         self.port = server.server_address[1]
         self.scheme = scheme
-        self.host = f"127.0.0.1:{self.port}"
+        self.host = f"{server.server_address[0]}:{self.port}"
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[bytes, str]] = {}
         """`shop/web:1` and `shop/web@sha256:...` -> (bytes, media type)."""
@@ -277,10 +277,13 @@ def error(code: str, message: str) -> bytes:
 
 @contextmanager
 def serve(
-    tls: Pair | None = None, *, client_authority: Path | None = None
+    tls: Pair | None = None,
+    *,
+    client_authority: Path | None = None,
+    address: str = "127.0.0.1",
 ) -> Iterator[ScriptedRegistry]:
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = ThreadingHTTPServer((address, 0), handler)
     server.daemon_threads = True
     server.block_on_close = False
     if tls is not None:
