@@ -19,9 +19,10 @@ from compose.model.ports import parse_short as parse_port
 from compose.model.project import Project
 from compose.model.service import Service
 from compose.model.volume import Volume
-from compose.options import RunOptions, Stdio, UpOptions
+from compose.options import CreateOptions, RunOptions, Stdio, UpOptions
 from compose.planning import images
-from compose.planning.actions import EnsureImage, RunHooks
+from compose.planning.actions import CreateVolume, EnsureImage, RunHooks
+from compose.planning.observed import Observed
 from compose.planning.selection import check_services
 from compose.position import File
 from compose.scheduling import hooks, up
@@ -38,7 +39,7 @@ from runtime import tasks
 from runtime.engine import StartedContainer
 from runtime.errors import NotFound as NotInEngine
 from runtime.errors import RuntimeFault
-from runtime.values import ContainerRecord
+from runtime.values import ContainerRecord, VolumeOptions
 
 SLUG_BYTES = 6
 FORWARDED_AS = {2: "SIGINT", 15: "SIGTERM"}
@@ -53,6 +54,7 @@ async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Cap
     await _bring_up_dependencies(session, service, options)
     project = changed_project(session.project, service, options)
     inner = session.on_project(project)
+    await _make_resources(session, inner, options)
     observed = observe(session.engine, project, names=(service.name,))
     work = inner.work(observed, quiet_pull=options.quiet_pull)
     await _have_image(work, options)
@@ -79,8 +81,16 @@ async def _bring_up_dependencies(session: Session, service: Service, options: Ru
     await up.check(session, (service.name, *known))
     if known:
         await up.up(session, wishes)
-    else:
-        await up.make_resources(session, wishes)
+
+
+async def _make_resources(session: Session, inner: Session, options: RunOptions) -> None:
+    """The networks and volumes of the service itself, and the volumes that `--volume` names."""
+    for key in inner.project.volumes.keys() - session.project.volumes.keys():
+        name = inner.project.volumes[key].name
+        if session.engine.volume(name) is None:
+            work = session.work(Observed(), quiet_pull=options.quiet_pull)
+            await perform(work, CreateVolume(options=VolumeOptions(name=name)))
+    await up.make_resources(inner, CreateOptions(services=(options.service,), no_deps=True))
 
 
 def changed_project(project: Project, service: Service, options: RunOptions) -> Project:
@@ -112,7 +122,8 @@ def changed_project(project: Project, service: Service, options: RunOptions) -> 
         changes["working_dir"] = options.working_dir
     changed = replace(service, **changes)
     volumes = {
-        key: project.volumes.get(key) or Volume(name=f"{project.name}_{key}")
+        # a name that the file does not declare is a volume of the machine, as in Docker Compose
+        key: project.volumes.get(key) or Volume(name=key, external=True)
         for key in (mount.source for mount in changed.volumes if mount.type == "volume")
         if key
     }

@@ -262,6 +262,13 @@ class Database:
                     [(name, record.id) for name in volumes],
                 )
         except sqlite3.IntegrityError as error:
+            if "FOREIGN KEY" in str(error):
+                raise RuntimeFault(
+                    f"container {options.name}: a volume that it mounts is not there",
+                    code="E313",
+                    tried=f"create container {options.name}",
+                    hint="somebody removed it meanwhile: try again",
+                ) from error
             raise AlreadyExists(
                 f'container name "{options.name}" is already in use',
                 code="E303",

@@ -146,8 +146,8 @@ def test_a_shell_by_exec_has_the_size_of_the_terminal_and_its_keys(terminal, pyc
     shown.type("echo before; stty size\n")
     shown.wait_for("33 91", after="\nbefore")
     # Ctrl-C ends the program inside, not us
-    shown.type("sleep 1000\n")
-    shown.wait_for("sleep 1000\r\n")
+    shown.type("sh -c 'echo begun; exec sleep 1000'\n")
+    shown.wait_for("\nbegun")
     shown.type("\x03")
     shown.wait_for("# ", after="^C")
     shown.type("echo interrupted $?\n")
