@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def mounts(paths: Paths) -> Iterator[str]:
 
 def links(paths: Paths) -> Iterator[str]:
     prefix = f"pc{paths.root_hash}"
-    return (name for name in os.listdir("/sys/class/net") if name.startswith(prefix))
+    # not /sys/class/net: that shows the network namespace in which /sys was mounted
+    return (name for _index, name in socket.if_nameindex() if name.startswith(prefix))
 
 
 def network_namespaces() -> Iterator[str]:

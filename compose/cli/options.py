@@ -160,6 +160,7 @@ def for_each(
     context: Context, names: Words, act: Callable[[str], object], *, ignore_missing: bool
 ) -> int:
     """Do it to each name and print it; what fails is reported, and the others go on."""
+    from compose import errors
     from compose.cli.failure import report
     from runtime.errors import NotFound, RuntimeFault
 
@@ -167,10 +168,10 @@ def for_each(
     for name in names:
         try:
             act(name)
-        except NotFound as error:
+        except (NotFound, errors.NotFound) as error:
             if not ignore_missing:
                 code = report(error, context)
-        except RuntimeFault as error:
+        except (RuntimeFault, errors.ComposeError) as error:
             code = report(error, context)
         else:
             context.console.out.line(name)

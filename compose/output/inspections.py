@@ -33,7 +33,20 @@ def network(record: NetworkRecord, containers: Sequence[ContainerRecord]) -> dic
 
 def _pools(record: NetworkRecord) -> list[dict[str, Any]]:
     pairs = ((record.subnet, record.gateway), (record.subnet_ipv6, record.gateway_ipv6))
-    return [{"Subnet": subnet, "Gateway": gateway} for subnet, gateway in pairs if subnet]
+    return [
+        {"Subnet": subnet, **_asked_of(record, subnet), "Gateway": gateway}
+        for subnet, gateway in pairs
+        if subnet
+    ]
+
+
+def _asked_of(record: NetworkRecord, subnet: str) -> dict[str, Any]:
+    """What was asked for beside the subnet itself."""
+    for pool in record.options.ipam:
+        if (":" in (pool.subnet or pool.ip_range or pool.gateway)) == (":" in subnet):
+            asked = {"IPRange": pool.ip_range, "AuxiliaryAddresses": dict(pool.aux_addresses)}
+            return {key: value for key, value in asked.items() if value}
+    return {}
 
 
 def _endpoint(container: ContainerRecord, record: NetworkRecord) -> dict[str, str] | None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import time
 
-from runtime.errors import InUse
+from runtime.errors import InUse, RuntimeFault
 from runtime.networks import addresses, bridge, host_facts, published
 from runtime.networks.firewall import ProjectFirewall, shared_table_name
 from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.state.database import Database
 from runtime.values import NetworkId, NetworkOptions, NetworkRecord, PublishedPort
+
+DRIVERS = ("", "bridge", "default")
 
 
 def create_network(
@@ -26,6 +28,12 @@ def create_network(
 
     Raises AlreadyExists, RuntimeFault.
     """
+    if options.driver not in DRIVERS:
+        raise RuntimeFault(
+            f"network {options.name}: there is no network driver `{options.driver}`, only `bridge`",
+            code="E635",
+            hint="leave the driver out",
+        )
     network_id = os.urandom(32).hex()
     with host_facts.address_lock():
         others = database.networks()

@@ -326,6 +326,12 @@ def _encode(message: Any, kind: int, attributes: list[Any], *, flags: int = 0) -
     return bytes(message.data)
 
 
+def load() -> None:
+    """Import what encodes, which costs 50 ms, at a moment when nobody waits for it."""
+    for name in ("ifinfmsg", "ifaddrmsg", "rtmsg"):
+        _message_class(name)
+
+
 def _message(name: str) -> Any:
     return _message_class(name)()
 

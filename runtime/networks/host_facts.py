@@ -67,7 +67,7 @@ def _acquire(descriptor: int, path: Path, deadline: float) -> None:
 
 
 def _busy(descriptor: int, path: Path) -> RuntimeFault:
-    holder = os.pread(descriptor, 16, 0).decode("ascii", "replace")
+    holder = os.pread(descriptor, 16, 0).decode("ascii", "replace").strip()
     return RuntimeFault(
         "another pycompose is choosing addresses and does not end",
         code="E626",

@@ -342,7 +342,7 @@ class Database:
                 )
         except sqlite3.IntegrityError as error:
             raise AlreadyExists(
-                f"network with name {record.name} already exists", code="E304", answered=str(error)
+                f"network with name {record.name} already exists", code="E304"
             ) from error
 
     def move_network(self, record: NetworkRecord, **changes: str) -> NetworkRecord:

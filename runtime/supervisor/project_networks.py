@@ -19,6 +19,7 @@ from anyio import to_thread
 
 from runtime.containers import networks as container_networks
 from runtime.errors import RuntimeFault
+from runtime.linux import netlink
 from runtime.networks import bridge, endpoint, firewall, host_facts, published
 from runtime.networks.addresses import Lease
 from runtime.networks.endpoint import Attachment, EndpointPlan
@@ -49,6 +50,8 @@ class ProjectNetworks:
     """Of one project. Nothing here outlives a supervisor: rows, kernel and held sockets do."""
 
     def __init__(self, paths: Paths, project_id: str, database: Database) -> None:
+        # whoever had us started is still reading files
+        netlink.load()
         self._paths = paths
         self._database = database
         self._plans: dict[str, tuple[EndpointPlan, ...]] = {}
