@@ -95,7 +95,7 @@ class ProjectNetworks:
             except sqlite3.IntegrityError:
                 continue  # another project took the address on a shared network, between the two
             return plans
-        raise RuntimeFault(f"{record.name}: its networks change all the time", code="E632")
+        raise RuntimeFault(f"{record.name}: its networks changed while it was started", code="E632")
 
     def reserve(self, record: ContainerRecord) -> list[Reservation]:
         """Sockets that hold its published ports. Raises PortTaken."""
