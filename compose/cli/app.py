@@ -273,10 +273,11 @@ def refuse(verb: str, signature: Signature, error: UsageError) -> NoReturn:
 
 def refuse_verb(verb: str, group: str = "") -> NoReturn:
     from compose.errors import nearest
+    from compose.position import printable
 
-    path = " ".join(part for part in ("compose", group, verb) if part)
+    path = " ".join(part for part in ("pycompose", group) if part)
     found = nearest(verb, verbs.names(group))
-    lines = [f'unknown docker command: "{path}"']
+    lines = [f'unknown command "{printable(verb)}" for "{path}"']
     if found:
         lines.append(f"hint: did you mean `{found}`?")
     lines.append(f"\nRun 'pycompose {group + ' ' if group else ''}--help' for the list of commands")

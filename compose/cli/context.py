@@ -227,7 +227,7 @@ class Context:
         from compose.errors import ComposeError
 
         raise ComposeError(
-            f"`{self.verb or 'this'}` makes namespaces, mounts and links, which needs root",
+            f"`{self.verb or 'this'}` needs root, whose the containers are",
             code="E701",
             hint=f"{self.sudo_line}",
         )

@@ -51,7 +51,7 @@ def test_an_unknown_verb_gets_the_nearest_one(run):
     ran = run("lgos")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        'unknown docker command: "compose lgos"\n'
+        'unknown command "lgos" for "pycompose"\n'
         "hint: did you mean `logs`?\n"
         "\n"
         "Run 'pycompose --help' for the list of commands\n"
@@ -60,7 +60,7 @@ def test_an_unknown_verb_gets_the_nearest_one(run):
 
 def test_an_unknown_verb_of_a_group_is_named_whole(run):
     assert run("network crate").err == (
-        'unknown docker command: "compose network crate"\n'
+        'unknown command "crate" for "pycompose network"\n'
         "hint: did you mean `create`?\n"
         "\n"
         "Run 'pycompose network --help' for the list of commands\n"
@@ -69,7 +69,7 @@ def test_an_unknown_verb_of_a_group_is_named_whole(run):
 
 @pytest.mark.parametrize("verb", ["../up", "__init__", "os", "commands.up", "up.py", "_x", "é"])
 def test_a_verb_is_nothing_but_a_file_of_the_folder(run, verb: str):
-    assert run(verb).err.startswith(f'unknown docker command: "compose {verb}"')
+    assert run(verb).err.startswith(f'unknown command "{verb}" for "pycompose"')
 
 
 def test_an_unknown_flag_gets_the_nearest_one_and_the_usage(run):
@@ -297,7 +297,7 @@ def test_without_root_the_sudo_line_is_named(run, monkeypatch):
     ran = run("up -d web", root=False)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == (
-        "error E701: `up` makes namespaces, mounts and links, which needs root\n"
+        "error E701: `up` needs root, whose the containers are\n"
         "hint: sudo --preserve-env=COMPOSE_FILE /usr/local/bin/pycompose up -d web\n"
     )
 

@@ -25,6 +25,7 @@ def command(
         else "all dangling images"
     )
     question = f"WARNING! This will remove {kind}.\nAre you sure you want to continue?"
+    context.require_root()  # before anybody is asked
     if not (force or context.console.confirm(question)):
         return
     with context.open_machine() as machine:

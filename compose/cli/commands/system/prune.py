@@ -21,6 +21,7 @@ def command(
 
     options = parse_prune(filter, all=all, volumes=volumes)
     question = usage_tables.prune_question(all=all, volumes=volumes)
+    context.require_root()  # before anybody is asked
     if not (force or context.console.confirm(question)):
         return
     with context.open_machine() as machine:
