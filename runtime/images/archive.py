@@ -258,7 +258,9 @@ class _Loader:
             return expected, self._members.size(path) if size is None else size
         if size is not None and self._members.size(path) != size:
             raise BadArchive(f"{path} has {self._members.size(path)} bytes instead of {size}")
-        return self._store.blobs.add(self._members.chunks(path), expected=expected)
+        return self._store.blobs.add(
+            self._members.chunks(path), expected=expected, size=self._members.size(path)
+        )
 
     def _add(self, parts: Parts, names: tuple[Reference, ...]) -> Loaded:
         total = sum(layer.size for layer in parts.layers)

@@ -114,7 +114,7 @@ class Source:
                     self._members[name] = b"".join(reader.content())
                 else:
                     pieces = (bytes(piece) for piece in reader.content())
-                    self._members[name] = Stored(*self._blobs.add(pieces))
+                    self._members[name] = Stored(*self._blobs.add(pieces, size=entry.size))
 
     def _name_of(self, entry: tar_reader.Entry) -> str:
         """Of a regular file; a link is written down, and anything else left out."""

@@ -35,6 +35,8 @@ class Partial:
         self._digest = digest
         self._hash = digests.new_hash(digest or "sha256:")
         self.size = 0
+        self.expected = 0
+        """Bytes that it will have, where that is known."""
 
     def resume(self) -> None:
         """Hash what an earlier attempt left."""
@@ -59,7 +61,7 @@ class Partial:
                     rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             # What was written is not known now: `resume` looks
-            raise _refused(self._path, self.size + len(data), error) from error
+            raise _refused(self._path, max(self.expected, self.size + len(data)), error) from error
         self.size += len(data)
 
     @property
@@ -132,12 +134,18 @@ class Blobs:
             files.write_atomically(path, data, durable=True)
         return digest
 
-    def add(self, chunks: Iterable[bytes], *, expected: str = "") -> tuple[str, int]:
-        """Keep a large one; returns (digest, size). With `expected`, anything else is refused."""
+    def add(
+        self, chunks: Iterable[bytes], *, expected: str = "", size: int = 0
+    ) -> tuple[str, int]:
+        """Keep a large one; returns (digest, size). With `expected`, anything else is refused.
+
+        `size` is told when there is no room.
+        """
         with self.writing(expected) as partial:
             if partial is None:
                 return expected, self.path(expected).stat().st_size
             partial.restart()
+            partial.expected = size
             for chunk in chunks:
                 partial.append(chunk)
             return self.finish(partial), partial.size

@@ -95,6 +95,7 @@ class Images:
         image = self._find_row(image_id or reference)
         if image is None:
             raise unknown(reference)
+        self.store.ensure_layers(image)
         return self.store.layer_paths(image)
 
     def last_pulled(self, reference: str) -> float:

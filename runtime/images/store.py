@@ -27,6 +27,7 @@ from runtime.images.layers import Unpacked, unpack_layer
 from runtime.images.reference import BadReference, Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, LayerRow, tag_of
 from runtime.images.streams import Ahead, Measured, decompressed
+from runtime.images.tar_reader import BadArchive
 from runtime.linux import faults, files, syncing
 from runtime.paths import Paths
 from runtime.state.database import Database
@@ -199,15 +200,54 @@ class Store:
     def _unpack_into(self, folder: Path, job: _Job, on_bytes: OnBytes | None) -> Unpacked:
         """Read, decompress, hash and write, each beside the others (V53: both digests count)."""
         packed = Measured(_reported(self.blobs.chunks(job.blob), on_bytes), digest_like=job.blob)
-        with Ahead(decompressed(packed)) as plain:
-            counted = Measured(plain, digest_like=job.diff_id)
-            with Ahead(counted) as content:
-                unpacked = unpack_layer(content, folder, lowers=job.lowers)
-        digests.verify(f"layer {job.blob[:19]}", expected=job.blob, found=packed.digest)
+        try:
+            with Ahead(decompressed(packed)) as plain:
+                counted = Measured(plain, digest_like=job.diff_id)
+                with Ahead(counted) as content:
+                    unpacked = unpack_layer(content, folder, lowers=job.lowers)
+            digests.verify(f"layer {job.blob[:19]}", expected=job.blob, found=packed.digest)
+        except (BadArchive, digests.BadDigest):
+            # What was verified when it came may have been changed on the disk since (R29)
+            self._check_blob(job.blob)
+            raise
         digests.verify(
             f"the content of layer {job.blob[:19]}", expected=job.diff_id, found=counted.digest
         )
         return unpacked
+
+    def _check_blob(self, digest: str) -> None:
+        """Raises BadDigest for one that is not what it was; it goes, so that the next try gets it
+        anew."""
+        try:
+            for _ in self.blobs.verified_chunks(digest):
+                pass
+        except digests.BadDigest:
+            self.blobs.remove(digest)
+            raise
+
+    def ensure_layers(self, image: ImageRow) -> None:
+        """Unpack again what somebody removed from under us. Raises NotFound without its blobs."""
+        if all(path.is_dir() for path in self.layer_paths(image)):
+            return
+        with self.adding():
+            document = manifest.parse_manifest(
+                self._read(image, image.manifest_digest, manifest.MAX_MANIFEST)
+            )
+            assert isinstance(document, manifest.Manifest)
+            config = manifest.parse_config(
+                self._read(image, image.id, manifest.MAX_CONFIG), image.id
+            )
+            for layer in document.layers:
+                if not self.blobs.has(layer.digest, size=layer.size):
+                    raise _incomplete(image)
+            parts = Parts(b"", document.media_type, config, document.layers)
+            self._unpack(parts, None, None)
+
+    def _read(self, image: ImageRow, digest: str, limit: int) -> bytes:
+        try:
+            return self.blobs.read(digest, limit=limit)
+        except FileNotFoundError:
+            raise _incomplete(image) from None
 
     # --- names
 
@@ -343,6 +383,15 @@ def _used(text: str, users: Sequence[str]) -> InUse:
         f"image {text} is used by {', '.join(users)}",
         code="E316",
         hint="remove these containers first",
+    )
+
+
+def _incomplete(image: ImageRow) -> NotFound:
+    name = next((parse_reference(name).familiar for name in image.tags), image.id)
+    return NotFound(
+        f"image {name} is incomplete: its files were removed",
+        code="E513",
+        hint=f"remove it with `pycompose image rm {name}` and get it again",
     )
 
 
