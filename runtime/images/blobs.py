@@ -134,9 +134,7 @@ class Blobs:
             files.write_atomically(path, data, durable=True)
         return digest
 
-    def add(
-        self, chunks: Iterable[bytes], *, expected: str = "", size: int = 0
-    ) -> tuple[str, int]:
+    def add(self, chunks: Iterable[bytes], *, expected: str = "", size: int = 0) -> tuple[str, int]:
         """Keep a large one; returns (digest, size). With `expected`, anything else is refused.
 
         `size` is told when there is no room.
