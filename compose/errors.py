@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from compose.position import Position, printable
+from compose.position import Position, presentable
 
 Path = tuple[str | int, ...]
 """A place in the model: ("services", "web", "ports", 0). Tuples, since a key may hold dots."""
@@ -24,14 +24,20 @@ def path_text(path: Path) -> str:
             text += f"[{part}]"
         else:
             text += f".{part}" if text else part
-    return printable(text)
+    return presentable(text)
+
+
+_LONGEST_NAME, _MOST_NAMES = 100, 1000
+"""Comparing takes the product of both: a file of ten thousand wrong names must not take minutes."""
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Which of these names was meant: the most similar one, or "" when none is similar."""
     from difflib import get_close_matches  # 4 ms that only mistakes need
 
-    known = sorted(names)
+    if len(name) > _LONGEST_NAME:
+        return ""
+    known = sorted(other for other in names if len(other) <= _LONGEST_NAME)[:_MOST_NAMES]
     found = get_close_matches(name, known, n=1, cutoff=cutoff)
     if found:
         return found[0]
@@ -59,10 +65,11 @@ class Fault:
         trail: Iterable[tuple[str, Position]] = (),
     ) -> None:
         self.code = code
-        self.message = message.replace("``", '`""`')  # what is empty shows as empty text
+        # what is empty shows as empty text
+        self.message = presentable(message.replace("``", '`""`'))
         self.where = where
         self.path = path
-        self.hint = hint
+        self.hint = presentable(hint)
         self.trail: tuple[tuple[str, Position], ...] = tuple(trail)
 
     @property

@@ -20,6 +20,8 @@ _TOKEN = re.compile(
 _TAB = "    "
 _MAXIMUM = 200
 """Longer lines are cut to this many characters round the caret."""
+_LONGEST = 1000
+"""Longer messages lose their middle: a name in a file may have any length."""
 
 
 class File:
@@ -147,6 +149,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
+
+
+def presentable(text: str) -> str:
+    """A message that quotes a file: no control characters but line feeds, and not endless."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
+    if text.isprintable():
+        return text
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _shown(character: str) -> str:

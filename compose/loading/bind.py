@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from compose.errors import Path
+from compose.errors import Path, path_text
 from compose.loading.interpolate import parse_float, parse_integer
 from compose.loading.normalise import CONTENT
 from compose.loading.report import Report
 from compose.loading.words import split_words
-from compose.model.attribute import Attribute, table_of
+from compose.model.attribute import Attribute, required_of, table_of
 from compose.model.files import Secret
 from compose.model.project import ROOT
 from compose.model.resources import Ulimit
@@ -23,6 +23,8 @@ from compose.model.units import parse_boolean, parse_duration, parse_size, print
 from compose.tree import Node, Refused
 
 Binder = Callable[[Node], Any]
+_LONGEST = 2**63
+"""Docker keeps numbers in signed 64 bits."""
 _SKIP: Any = object()
 """The value counts as not given."""
 
@@ -114,7 +116,11 @@ class _Binding:
             values["name"] = path[-1]
         if cls is Secret and CONTENT in node.mapping:
             values["content"] = node.mapping[CONTENT].value
-        return cls(**values)
+        missing = [name for name in required_of(cls) if name not in values]
+        for name in missing:
+            message = f"`{name}` is missing in {path_text(path)}"
+            self.report.refuse("E034", message, node.named_at, path)
+        return None if missing else cls(**values)
 
     def _single_limit(self, node: Node, path: Path) -> Ulimit:
         try:
@@ -148,13 +154,19 @@ def _integer(node: Node) -> int:
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             raise ValueError(f"`{_text(node)}` is no integer")
-        return int(value)
+        return _fits(int(value))
     if isinstance(value, str):
         try:
             return parse_integer(value)
         except ValueError:
             raise ValueError(f"`{value}` is no integer") from None
-    return int(value)  # type: ignore[arg-type]
+    return _fits(int(value))  # type: ignore[arg-type]
+
+
+def _fits(number: int) -> int:
+    if not -_LONGEST <= number < _LONGEST:
+        raise ValueError("the number is too large")
+    return number
 
 
 def _natural(node: Node) -> int:

@@ -5,7 +5,7 @@ Reports every fault with the line that has to change, and the nearest name that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from compose.errors import Path, nearest
@@ -16,6 +16,8 @@ from compose.model.project import Project
 from compose.model.service import Service
 from compose.tree import Origin
 
+_MOST_SHOWN = 20
+"""Services of a circle that are named."""
 TESTS = ("CMD", "CMD-SHELL", "NONE")
 
 
@@ -73,9 +75,8 @@ class _Checks:
         where: Origin | None = (origins.key_of(path) if at_key else None) or origins.nearest(path)
         self.report.refuse(code, message, where, path, hint=hint, trail=trail)
 
-    def known(self, kind: str, name: str, names: Iterable[str], path: Path, at_key: bool) -> None:
+    def known(self, kind: str, name: str, names: Collection[str], path: Path, at_key: bool) -> None:
         """A name must be one of `names`."""
-        names = set(names)
         if name in names:
             return
         near = nearest(name, names)
@@ -270,10 +271,13 @@ class _Checks:
         origins: Mapping[Path, Origin] = self.project.origins
         trail = tuple(
             (f"`{path[1]}` needs `{path[3]}` at", place)
-            for path in paths[1:]
+            for path in paths[1:_MOST_SHOWN]
             if (place := self.project.origins.key_of(path) or origins.get(path))
         )
-        names = " -> ".join(circle)
+        shown: Sequence[str] = circle
+        if len(circle) > _MOST_SHOWN:
+            shown = [*circle[: _MOST_SHOWN // 2], "...", *circle[-_MOST_SHOWN // 2 :]]
+        names = " -> ".join(shown)
         hint = "take one of these dependencies away"
         message = f"services depend on each other in a circle: {names}"
         self.refuse("E060", message, paths[0], at_key=True, trail=trail, hint=hint)

@@ -145,11 +145,16 @@ def _must_exist(path: str) -> None:
         )
 
 
-def read_env_files(paths: Iterable[str], environment: Environment, report: Report) -> None:
+def read_env_files(
+    paths: Iterable[str],
+    environment: Environment,
+    report: Report,
+    where: Position | None = None,
+) -> None:
     """Fill gaps of the environment; a later file wins over an earlier and may refer to it."""
     read = Environment()
     for path in paths:
-        file = read_text(path, what="env file")
+        file = read_text(path, where, what="env file")
 
         def unset(name: str, where: Position) -> None:
             report.warn_unset(name, where, environment)

@@ -16,6 +16,10 @@ from compose.loading.hints import HINTS
 from compose.loading.variables import BadVariable, Lookup, substitute
 from compose.position import File, Position
 
+MOST_CHARACTERS = 16 * 1024 * 1024
+"""What all values of a file may grow to."""
+_CODES = {"format": "E020", "required": "E022", "size": "E023"}
+
 Unset = Callable[[str, Position], None]
 
 _BLANK = " \t\v\f\r\x85\xa0"
@@ -58,6 +62,9 @@ class _Parser:
         self.unset = unset
         self.found: dict[str, Variable] = {}
         self.at = 0
+        self.counted = (0, 1, 0)
+        """A place that was asked for, its line, and where that begins: lines are counted once."""
+        self.size = 0
 
     def parse(self) -> dict[str, Variable]:
         while self._to_statement():
@@ -154,9 +161,13 @@ class _Parser:
             return value
         where = self._position(start)
         try:
-            return substitute(value, self._lookup, lambda name: self.unset(name, where))
+            value = substitute(value, self._lookup, lambda name: self.unset(name, where))
+            self.size += len(value)
+            if self.size > MOST_CHARACTERS:
+                raise BadVariable("size", "variables make the file too large")
+            return value
         except BadVariable as bad:
-            code = "E022" if bad.kind == "required" else "E020"
+            code = _CODES[bad.kind]
             raise InvalidFile(Fault(code, bad.message, where=where)) from None
 
     def _lookup(self, name: str) -> str | None:
@@ -166,9 +177,14 @@ class _Parser:
         return self.earlier.get(name) if value is None else value
 
     def _position(self, index: int) -> Position:
-        line = self.text.count("\n", 0, index) + 1
-        column = index - (self.text.rfind("\n", 0, index) + 1) + 1
-        return Position(self.file, line, column)
+        last, line, start = self.counted
+        if index < last:
+            last, line, start = 0, 1, 0
+        newlines = self.text.count("\n", last, index)
+        if newlines:
+            line, start = line + newlines, self.text.rfind("\n", last, index) + 1
+        self.counted = (index, line, start)
+        return Position(self.file, line, index - start + 1)
 
     def _refused(self, message: str, index: int, hint: str = "", code: str = "E070") -> InvalidFile:
         hint = hint or HINTS.get(code, "")

@@ -19,8 +19,11 @@ from compose.model.attribute import Attribute
 from compose.model.project import ROOT
 from compose.tree import Node, Origin, Step
 
-ReadServices = Callable[[str, Node], "Node | None"]
-"""(absolute path, node that names it) -> the whole interpolated tree of that file."""
+ReadServices = Callable[[str, Node], "tuple[Node | None, list[Path]]"]
+"""(absolute path, node that names it) -> the whole interpolated tree of that file, and the paths
+that it resets."""
+LONGEST_CHAIN = 100
+"""Services that extend each other, one after the other."""
 
 
 class Extending:
@@ -31,33 +34,42 @@ class Extending:
         self.read = read
         self.working_dir = working_dir
         self.home = home
+        self.sources: dict[str, _Source] = {}
+        """Other files by name."""
 
     def document(self, root: Node, file: str, replaced: list[Path]) -> None:
         """Resolve every service of a document in place. Raises InvalidFile."""
         services = root.get("services")
         if services is None or not isinstance(services.value, dict):
             return
-        done: dict[str, Node] = {}
+        source = _Source(root, file, self.working_dir, replaced)
         circles: set[frozenset[str]] = set()
         for name in services.value:
-            source = _Source(root, file, self.working_dir, replaced)
             try:
-                done[name] = self.service(name, source, ())
+                self.service(name, source, ())
             except _Circle as circle:
                 if circle.members not in circles:  # told once, not from each of its services
                     circles.add(circle.members)
                     self.report.faults.extend(circle.faults)
             except InvalidFile as invalid:
                 self.report.faults.extend(invalid.faults)
-        services.value = {**services.value, **done}
         self.report.finish()
+        services.value = {name: source.done[name] for name in services.value}
 
     def service(self, name: str, source: _Source, chain: tuple[_Link, ...]) -> Node:
         """The service with its base taken in."""
+        if name not in source.done:
+            source.done[name] = self._extended(name, source, chain)
+        return source.done[name]
+
+    def _extended(self, name: str, source: _Source, chain: tuple[_Link, ...]) -> Node:
         node = source.services[name]
         extends = node.get("extends")
         if extends is None:
             return node
+        if len(chain) > LONGEST_CHAIN:
+            message = f"more than {LONGEST_CHAIN} services extend each other"
+            raise InvalidFile(Fault("E015", message, where=extends.named_at))
         wanted, file = _reference(extends, name)
         chain = (*chain, _Link(source.file, name, extends))
         base_source = self._source_of(file, source)
@@ -73,8 +85,10 @@ class Extending:
         if file is None:
             return source
         path = os.path.normpath(os.path.join(source.folder, file.text))
-        root = self.read(path, file)
-        return _Source(root, path, os.path.dirname(path), [])
+        if path not in self.sources:
+            root, replaced = self.read(path, file)
+            self.sources[path] = _Source(root, path, os.path.dirname(path), replaced)
+        return self.sources[path]
 
     def _refuse_circle(self, wanted: Node, source: _Source, chain: tuple[_Link, ...]) -> None:
         for index, link in enumerate(chain):
@@ -133,6 +147,8 @@ class _Source:
         self.file = file
         self.folder = folder
         self.replaced = replaced
+        self.done: dict[str, Node] = {}
+        """The services whose base is taken in."""
 
 
 class _Link:

@@ -81,7 +81,7 @@ def _inclusion(
     if directory is not None and directory.text:
         folder = os.path.normpath(os.path.join(working_dir, directory.text))
     inner = environment.copy()
-    read_env_files(_env_files(item, working_dir, folder), inner, report)
+    read_env_files(_env_files(item, working_dir, folder), inner, report, item.origin)
     return Inclusion(node=item, files=files, working_dir=folder, environment=inner)
 
 

@@ -22,7 +22,9 @@ from compose.tree import Node, Origin, Value
 
 MOST_BYTES = 16 * 1024 * 1024
 MOST_NODES = 100_000
-"""Per document, with aliases written out: what keeps `&a [*b, *b]` from filling the memory."""
+"""Per file, with aliases written out: what keeps `&a [*b, *b]` from filling the memory."""
+MOST_DOCUMENTS = 1000
+"""Each is judged with all before it."""
 DEEPEST = 100
 
 _MERGE = "<<"
@@ -109,15 +111,18 @@ class _Builder:
 
     def documents(self, parser: CParser) -> Iterator[Document]:
         """Read events to the end of the stream."""
+        count = 0
         while not isinstance(event := parser.get_event(), yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
+                count += 1
+                if count > MOST_DOCUMENTS:
+                    raise self.refused("E015", f"more than {MOST_DOCUMENTS} documents", event)
                 yield self._document(parser)
 
     def _document(self, parser: CParser) -> Document:
         self.anchors.clear()
         self.tags.clear()
         self.tagged.clear()
-        self.count = 0
         root = self._build(parser)
         replaced: list[Path] = []
         if self.tags:

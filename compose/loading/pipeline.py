@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 
-from compose.errors import Fault, InvalidFile
+from compose.errors import Fault, InvalidFile, Path
 from compose.loading import check as checking
 from compose.loading import normalise as normalising
 from compose.loading.bind import bind
@@ -35,6 +35,9 @@ from compose.model.project import ROOT, Origins, Project
 from compose.position import File, Position
 from compose.tree import Node, Origin, Step
 
+MOST_FILES = 300
+"""Each is judged whole: two includes of two files that include two files have no end."""
+
 
 class Model:
     """One model while it is loaded: the project's own, or an included one.
@@ -58,7 +61,7 @@ class Model:
         """The files that are being included, outermost first."""
         self.tree: Node | None = None
         self.verdicts = Verdicts(folder_of(request.shell))
-        self.bases: dict[str, Node | None] = {}
+        self.bases: dict[str, tuple[Node | None, list[Path]]] = {}
         """Files read for `extends`, by name."""
 
     def finish(self) -> None:
@@ -96,7 +99,7 @@ def f_reset(model: Model, document: Document, root: Node) -> None:
 
 
 def g_extend(model: Model, document: Document, root: Node) -> None:
-    def read(path: str, named_by: Node) -> Node | None:
+    def read(path: str, named_by: Node) -> tuple[Node | None, list[Path]]:
         return read_base(model, path, named_by)
 
     extending = Extending(model.report, read, model.working_dir, model.home)
@@ -202,6 +205,11 @@ def require_mapping(root: Node) -> None:
 
 def read_documents(path: str, report: Report, where: Position | None = None) -> list[Document]:
     """The documents of a file. Raises InvalidFile."""
+    report.files += 1
+    if report.files > MOST_FILES:
+        message = f"more than {MOST_FILES} files are read"
+        hint = "do two files include each other more than once?"
+        raise InvalidFile(Fault("E015", message, where=where, hint=hint))
     return parse(read_text(path, where), report)
 
 
@@ -239,28 +247,37 @@ def read_included(model: Model, inclusion: Inclusion) -> Node:
 
 def refuse_circle(path: str, chain: tuple[str, ...], where: Position) -> None:
     """A file that includes itself, over others or not. Raises InvalidFile."""
-    if path not in chain:
+    real = [os.path.realpath(part) for part in chain]
+    if os.path.realpath(path) not in real:
         return
-    circle = [*chain[chain.index(path) :], path]
+    circle = [*chain[real.index(os.path.realpath(path)) :], path]
     names = " -> ".join(File(part).shown for part in circle)
     message = f"files include each other in a circle: {names}"
     raise InvalidFile(Fault("E062", message, where=where, hint="take one `include` away"))
 
 
-def read_base(model: Model, path: str, named_by: Node) -> Node | None:
-    """The tree of a file that `extends` names, as far as extends needs it. Raises InvalidFile."""
+def read_base(model: Model, path: str, named_by: Node) -> tuple[Node | None, list[Path]]:
+    """The tree of a file that `extends` names, as far as extends needs it, and the paths that it
+    resets. Raises InvalidFile."""
     if path in model.bases:
         return model.bases[path]
     tree: Node | None = None
+    replaced: list[Path] = []
     with model.report.within("extended from", named_by.origin):
         for document in read_documents(path, model.report, named_by.origin):
             if document.root is None:
                 continue
             require_mapping(document.root)
             c_interpolate(model, document, document.root)
-            tree = document.root if tree is None else merge(tree, document.root, ROOT, model.report)
-    model.bases[path] = tree
-    return tree
+            replaced += document.replaced
+            if tree is None:
+                tree = document.root
+                continue
+            for reset in document.replaced:
+                remove(tree, reset)
+            tree = merge(tree, document.root, ROOT, model.report)
+    model.bases[path] = tree, replaced
+    return model.bases[path]
 
 
 def empty_files(files: Iterable[str]) -> InvalidFile:

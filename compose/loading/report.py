@@ -28,6 +28,10 @@ class Report:
         self.faults: list[Fault] = []
         self.warnings: dict[tuple[str, str], Fault] = {}
         self.environment = environment or Environment()
+        self.files = 0
+        """How many were read."""
+        self.judged = 0
+        """How many bytes of trees were judged: each document is judged with all before it."""
         self._trail: Trail = ()
 
     def refuse(

@@ -42,6 +42,8 @@ def _unique(node: Node, shape: Attribute, report: Report, path: Path) -> list[No
         except Refused as refused:
             report.take(refused, (*path, index))
             continue
+        if key.__class__ is dict or key.__class__ is list:
+            key = id(item)  # refused by the schema, which comes next
         if key in places:
             kept[places[key]] = replacing(kept[places[key]], item)
         else:

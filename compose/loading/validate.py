@@ -20,7 +20,7 @@ from compose.loading.schema import (
     resolved,
     unknown_names,
 )
-from compose.loading.verdicts import Verdicts
+from compose.loading.verdicts import Verdicts, content_of
 from compose.model.units import print_scalar
 from compose.tree import Node, find
 from runtime.schemas import read_data
@@ -44,7 +44,9 @@ def validate(tree: Node, report: Report, verdicts: Verdicts) -> None:
     """Raises InvalidFile with every fault."""
     schema = read_data(SCHEMA)
     plain = tree.plain
-    key = verdicts.key(plain, schema)
+    content = content_of(plain)
+    _refuse_endless(content, tree, report)
+    key = verdicts.key(content, schema)
     if key and verdicts.knows(key):
         return
     from compose.loading.judge import violations
@@ -57,6 +59,17 @@ def validate(tree: Node, report: Report, verdicts: Verdicts) -> None:
     verdicts.remember(key)
 
 
+def _refuse_endless(content: bytes, tree: Node, report: Report) -> None:
+    report.judged += len(content) + _EACH
+    if report.judged > MOST_JUDGED:
+        message = "the documents are too many and too large to be judged one after the other"
+        report.refuse("E015", message, tree.origin, hint="merge them into fewer documents")
+        report.finish()
+
+
+MOST_JUDGED = 32 * 1024 * 1024
+_EACH = 32 * 1024
+"""What judging takes whatever the size."""
 _DOCUMENTS: dict[bytes, Schema] = {}
 
 

@@ -19,21 +19,26 @@ MOST = 500
 """More verdicts than projects on a machine; beyond, the older half goes."""
 
 
+def content_of(plain: Any) -> bytes:
+    """Bytes that are equal for equal trees."""
+    # version 2: whether strings are shared or not makes no difference
+    return marshal.dumps(plain, 2)
+
+
 class Verdicts:
     """The verdicts of one user. `folder` empty: none are kept."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def key(self, plain: Any, schema: bytes) -> str:
+    def key(self, content: bytes, schema: bytes) -> str:
         """The name of the verdict on a content; empty when none is kept."""
         if not self.folder:
             return ""
         from hashlib import sha256
 
         digest = sha256(b"%s\0%d\0%s\0" % (VERSION, len(schema), schema))
-        # version 2: equal values give equal bytes, whether strings are shared or not
-        digest.update(marshal.dumps(plain, 2))
+        digest.update(content)
         return digest.hexdigest()
 
     def knows(self, key: str) -> bool:

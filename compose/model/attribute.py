@@ -231,6 +231,11 @@ def table_of(cls: type) -> Mapping[str, Attribute]:
     return cls.__attributes__  # type: ignore[attr-defined, no-any-return]
 
 
+def required_of(cls: type) -> frozenset[str]:
+    """The attributes of a class that have no default."""
+    return cls.__required__  # type: ignore[attr-defined, no-any-return]
+
+
 def replace(value: T, **changes: Any) -> T:
     """A copy with some attributes changed."""
     return value.__class__(**{**value.__dict__, **changes})

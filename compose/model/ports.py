@@ -14,6 +14,8 @@ from compose.tree import Node, Refused
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 _HIGHEST = 65535
+MOST_ENTRIES = 70_000
+"""Every port once, and some: a list of ranges must not fill the memory."""
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
 
@@ -39,7 +41,17 @@ def long_ports(node: Node, _path: Path) -> Node:
     """Each entry -> no, one or several long entries, in the order of the list."""
     if not isinstance(node.value, list):
         return node
-    return node.derived([entry for item in node.items for entry in _long_entries(item)])
+    entries: list[Node] = []
+    for item in node.items:
+        entries += _long_entries(item)
+        if len(entries) > MOST_ENTRIES:
+            raise Refused(
+                f"these ranges make more than {MOST_ENTRIES} entries",
+                item,
+                code="E015",
+                hint="a service that needs all ports can use `network_mode: host`",
+            )
+    return node.derived(list(entries))
 
 
 def _long_entries(item: Node) -> list[Node]:

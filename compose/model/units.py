@@ -35,16 +35,21 @@ _NANOSECONDS = {
 }
 _LONGEST = 2**63 - 1
 """Docker keeps durations and sizes in signed 64 bits."""
+_MOST_CHARACTERS = 100
+"""Of a size or duration: turning longer ones into numbers takes time without end."""
 TRUE_WORDS = ("true", "y", "yes", "on")
 FALSE_WORDS = ("false", "n", "no", "off")
 
 
 def parse_size(text: str) -> Bytes:
     """`1.5gb` -> bytes; a unit is optional, `-1` is allowed as a plain number."""
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"`{text}` is no size")
     if re.fullmatch(r"[+-]?\d+", text):
         return _fits(int(text), text)
     if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text) and len(text) < 40:
-        return _fits(int(float(text)), text)
+        number = float(text)
+        return _fits(int(number) if math.isfinite(number) else _LONGEST + 1, text)
     found = _SIZE.match(text)
     if not found:
         raise ValueError(f"`{text}` is no size")
@@ -64,6 +69,8 @@ def _fits(number: int, text: str) -> int:
 
 def parse_duration(text: str) -> Seconds:
     """`1m30s` -> seconds; the units are ns us ms s m h d w."""
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"`{text}` is no duration")
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if rest == "0":
         return 0.0

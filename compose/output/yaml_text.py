@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 from compose.loading.scalars import resolve_plain
 from compose.model.units import print_float
 
+_LONGEST_KEY = 128
+"""YAML readers look no further than 1024 characters for the `:` of a key; go-yaml gives up here."""
 _OLD_WORDS = {"y", "yes", "on", "n", "no", "off"}
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?")
-_SPECIAL = re.compile("[^\n\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+_SPECIAL = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
 _FIRST = re.compile(r"[#,\[\]{}&*!|>'\"%@`]|[?:-](?:[\s]|$)")
 _INSIDE = re.compile(r":(?:\s|$)|\s#")
 _ESCAPES = {
@@ -57,7 +59,11 @@ def _block(value: Any, indent: int) -> Iterator[str]:
     blank = " " * indent
     if isinstance(value, Mapping):
         for name, child in value.items():
-            yield from _entry(f"{blank}{scalar(str(name))}:", child, indent)
+            key = scalar(str(name))
+            if len(key) > _LONGEST_KEY:
+                yield f"{blank}? {key}"
+                key = ""
+            yield from _entry(f"{blank}{key}:", child, indent)
     else:
         for item in value:
             yield from _item(blank, item, indent)
