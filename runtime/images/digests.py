@@ -16,6 +16,10 @@ class BadDigest(RuntimeFault):
     """A digest that is none, or content that does not have the digest it should have."""
 
 
+class DamagedBlob(BadDigest):
+    """A blob that was right when it came was changed on the disk since. It was removed."""
+
+
 def check_digest(text: object) -> str:
     """The digest itself. Raises BadDigest for anything but lower-case sha256 or sha512."""
     if isinstance(text, str):

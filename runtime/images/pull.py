@@ -22,7 +22,6 @@ from runtime.images.reference import Reference
 from runtime.images.registry import Repository
 from runtime.images.rows import ImageRow, tag_of
 from runtime.images.store import Parts, Store
-from runtime.images.tar_reader import BadArchive
 from runtime.values import Progress
 
 OnProgress = Callable[[Progress], None]
@@ -73,9 +72,8 @@ def _pull_from(
     work = _Pull(store, repository, reference, wanted, steps, access.cancellation)
     try:
         return work.run()
-    except (digests.BadDigest, BadArchive):
-        if not work.remove_damaged():
-            raise
+    except digests.DamagedBlob:
+        work.remove_damaged()
     again = access.renewed(repository)
     return _Pull(store, again, reference, wanted, steps, access.cancellation).run()
 
@@ -163,12 +161,12 @@ class _Pull:
         self._kept_layers = document.layers
         return self._add(parts, fetched.digest)
 
-    def remove_damaged(self) -> bool:
-        """R29: a layer that was changed on the disk is to be fetched anew."""
-        damaged = [layer.digest for layer in self._kept_layers if self._is_damaged(layer.digest)]
-        for digest in damaged:
-            self._blobs.remove(digest)
-        return bool(damaged)
+    def remove_damaged(self) -> None:
+        """R29: layers that were changed on the disk, as the one that was found, are to be fetched
+        anew."""
+        for layer in self._kept_layers:
+            if self._is_damaged(layer.digest):
+                self._blobs.remove(layer.digest)
 
     def _is_damaged(self, digest: str) -> bool:
         try:

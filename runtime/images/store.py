@@ -216,14 +216,20 @@ class Store:
         return unpacked
 
     def _check_blob(self, digest: str) -> None:
-        """Raises BadDigest for one that is not what it was; it goes, so that the next try gets it
+        """Raises DamagedBlob for one that is not what it was; it goes, so that the next try gets it
         anew."""
         try:
             for _ in self.blobs.verified_chunks(digest):
                 pass
-        except digests.BadDigest:
+        except digests.BadDigest as error:
             self.blobs.remove(digest)
-            raise
+            raise digests.DamagedBlob(
+                f"layer {digest[:19]} was damaged on the disk, and is removed",
+                code="E511",
+                tried=error.tried,
+                answered=error.answered,
+                hint="get the image again",
+            ) from error
 
     def ensure_layers(self, image: ImageRow) -> None:
         """Unpack again what somebody removed from under us. Raises NotFound without its blobs."""
