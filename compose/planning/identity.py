@@ -13,17 +13,20 @@ from compose.planning import labels
 from compose.planning.actions import CreateContainer, RemoveContainer
 from compose.planning.observed import Observed
 from compose.planning.plan import Plan
+from runtime.values import ContainerRecord
 
 
 def other_folder(project: Project, observed: Observed) -> str:
-    """The folder that the existing containers come from, if it is another one; else nothing."""
-    folders = {record.options.labels.get(labels.WORKING_DIR, "") for record in observed.containers}
-    folders.discard("")
+    """Another folder that existing containers come from; else nothing. One that is not there any
+    more was moved, and is no other."""
+    folders = {_folder(record) for record in observed.containers} - {""}
     if not folders and observed.project is not None and (observed.networks or observed.volumes):
         folders = {observed.project.folder} - {""}
-    if project.working_dir in folders or not folders:
-        return ""
-    return min(folders)
+    return min(folders - {project.working_dir} - observed.missing_folders, default="")
+
+
+def _folder(record: ContainerRecord) -> str:
+    return record.options.labels.get(labels.WORKING_DIR, "")
 
 
 def warning(project: Project, folder: str) -> str:
@@ -41,12 +44,14 @@ def refuse(project: Project, folder: str, what: str) -> ComposeError:
     )
 
 
-def replaces_most(plan: Plan, observed: Observed) -> bool:
-    """Whether the plan ends more than one container that is there, or the only one."""
+def replaces_most(plan: Plan, observed: Observed, folder: str) -> bool:
+    """Whether the plan ends more than one of the other folder's containers, or its only one."""
+    theirs = {record.id for record in observed.containers if _folder(record) == folder}
     ended = {
         action.replaces if isinstance(action, CreateContainer) else action.id
         for action in plan
         if (isinstance(action, CreateContainer) and action.replaces)
         or isinstance(action, RemoveContainer)
     }
-    return len(ended) > 1 or (len(ended) == 1 and len(observed.containers) == 1)
+    lost = ended & theirs
+    return len(lost) > 1 or (len(lost) == 1 and len(theirs) == 1)

@@ -7,18 +7,20 @@ import os
 from collections.abc import Iterable, Mapping
 
 from compose.model.project import Project
-from compose.planning import images
+from compose.planning import images, labels
 from compose.planning.observed import Observed
 from runtime.engine import Engine
-from runtime.values import ImageRecord, NetworkRecord, VolumeRecord
+from runtime.values import ContainerRecord, ImageRecord, NetworkRecord, VolumeRecord
 
 
 def observe(engine: Engine, project: Project, *, names: Iterable[str] | None = None) -> Observed:
     """All of the project; images and files of secrets for the services in `names` (all: None)."""
     wanted = tuple(project.services) if names is None else tuple(names)
+    containers = engine.containers(project.name)
     return Observed(
         project=engine.find_project(project.name),
-        containers=engine.containers(project.name),
+        containers=containers,
+        missing_folders=_missing_folders(project, containers),
         networks=_networks(engine, project),
         volumes=_volumes(engine, project),
         images=_images(engine, project, wanted),
@@ -77,6 +79,12 @@ def _missing_paths(project: Project, names: tuple[str, ...]) -> frozenset[str]:
     }
     needed = {*binds, *_files(project, names)} - {""}
     return frozenset(path for path in needed if not os.path.lexists(path))
+
+
+def _missing_folders(project: Project, containers: Iterable[ContainerRecord]) -> frozenset[str]:
+    folders = {record.options.labels.get(labels.WORKING_DIR, "") for record in containers}
+    others = folders - {"", project.working_dir}
+    return frozenset(path for path in others if not os.path.isdir(path))
 
 
 def _files(project: Project, names: tuple[str, ...]) -> Iterable[str]:

@@ -51,7 +51,7 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
         await session.carry_out(refresh, observed, quiet_pull=options.quiet_pull)
         observed = observe(session.engine, project)
     plan = converge(project, observed, options)
-    if is_asked and identity.replaces_most(plan, observed):
+    if is_asked and identity.replaces_most(plan, observed, folder):
         raise identity.refuse(project, folder, "recreating its containers")
     session.check_ports(plan, observed)
     return observed, plan
