@@ -11,7 +11,24 @@ pytestmark = pytest.mark.kernel
 
 def test_a_network_is_made_shown_used_by_two_projects_and_removed(pycompose: Pycompose):
     made = pycompose(
-        *["network", "create", "--subnet", "10.199.0.0/24", "--gateway", "10.199.0.9", "--ip-range", "10.199.0.128/25", "--aux-address", "printer=10.199.0.128", "--label", "team=blue", "-o", "com.docker.network.driver.mtu=1400", "--attachable", "shared"]
+        *[
+            "network",
+            "create",
+            "--subnet",
+            "10.199.0.0/24",
+            "--gateway",
+            "10.199.0.9",
+            "--ip-range",
+            "10.199.0.128/25",
+            "--aux-address",
+            "printer=10.199.0.128",
+            "--label",
+            "team=blue",
+            "-o",
+            "com.docker.network.driver.mtu=1400",
+            "--attachable",
+            "shared",
+        ]
     ).stdout.strip()
     assert pycompose("network", "ls").stdout.splitlines() == [
         "NETWORK ID     NAME      DRIVER    SCOPE",
