@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, suppress
 from ipaddress import ip_address, ip_network
@@ -37,6 +36,7 @@ from runtime.values import (
 )
 from tests.census import census
 from tests.conftest import TOP, wait_for_end
+from tests.runtime.networks.upstream import Upstream
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyio]
 
@@ -311,50 +311,6 @@ def shared_tables(paths: Paths) -> int:
 
 
 # --- the rest of the names
-
-
-class Upstream:
-    """A name server on an address of the host: every name is 192.0.2.80, and what was asked is kept."""
-
-    def __init__(self, address: str) -> None:
-        self.asked: list[str] = []
-        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._datagrams.bind((address, 53))
-        self._streams = socket.create_server((address, 53))
-        for work in (self._answer_datagrams, self._answer_streams):
-            threading.Thread(target=work, daemon=True).start()
-
-    def _answer_datagrams(self) -> None:
-        with suppress(OSError):
-            while True:
-                question, peer = self._datagrams.recvfrom(4096)
-                self._datagrams.sendto(self._answer(question), peer)
-
-    def _answer_streams(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _peer = self._streams.accept()
-                question = connection.recv(4096)[2:]
-                answer = self._answer(question)
-                connection.sendall(len(answer).to_bytes(2, "big") + answer)
-                connection.close()
-
-    def _answer(self, question: bytes) -> bytes:
-        labels, at = [], 12
-        while question[at]:
-            labels.append(question[at + 1 : at + 1 + question[at]].decode())
-            at += 1 + question[at]
-        self.asked.append(".".join(labels))
-        record = bytes.fromhex("c00c0001000100000005 0004 c0000250")
-        return (
-            question[:2] + bytes.fromhex("8180000100010000 0000") + question[12 : at + 5] + record
-        )
-
-    def close(self) -> None:
-        for handle in (self._datagrams, self._streams):
-            with suppress(OSError):
-                handle.shutdown(socket.SHUT_RDWR)
-            handle.close()
 
 
 async def test_other_names_are_asked_for_at_the_containers_own_servers(shop: Project):
