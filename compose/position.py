@@ -17,6 +17,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_LINE_FEED = re.compile("\n")
+_YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TAB = "    "
 _MAXIMUM = 200
 """Longer lines are cut to this many characters round the caret."""
@@ -31,7 +33,7 @@ class File:
     for it.
     """
 
-    __slots__ = ("_lines", "is_secret", "path", "text")
+    __slots__ = ("_lines", "is_secret", "is_yaml", "path", "text")
 
     def __init__(self, path: str, text: str = "") -> None:
         self.path = path
@@ -39,13 +41,20 @@ class File:
         self._lines: list[str] | None = None
         self.is_secret = False
         """The values in it are not for a terminal or a log: an env file."""
+        self.is_yaml = False
+        """Lines end where YAML says: also at a lone carriage return and at U+0085, 2028 and 2029."""
 
     @property
     def lines(self) -> list[str]:
-        """The lines as YAML and dotenv count them: split at line feeds alone."""
+        """The lines as dotenv counts them, split at line feeds alone; see `is_yaml`."""
         if self._lines is None:
-            self._lines = self.text.split("\n")
+            breaks = _YAML_BREAK if self.is_yaml else _LINE_FEED
+            self._lines = breaks.split(self.text)
         return self._lines
+
+    def line(self, number: int) -> str:
+        """A line by its number from 1; empty past the end."""
+        return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
 
     @property
     def shown(self) -> str:

@@ -80,6 +80,7 @@ def _not_utf8(path: str, data: bytes, error: UnicodeDecodeError) -> InvalidFile:
 def parse(file: File, report: Report) -> list[Document]:
     """All documents of a file. Raises InvalidFile, with every duplicate and non-text key at
     once."""
+    file.is_yaml = True
     builder = _Builder(file, report)
     try:
         documents = list(builder.documents(CParser(file.text)))
@@ -365,7 +366,7 @@ def _syntax_fault(file: File, error: yaml.YAMLError) -> Fault:
     trail = []
     if context_mark is not None and context_mark[0] != mark[0]:
         trail.append((f"{context}, from", Position(file, context_mark[0] + 1, context_mark[1] + 1)))
-        if not file.lines[mark[0]].strip() or "quoted scalar" in context:
+        if not file.line(mark[0] + 1).strip() or "quoted scalar" in context:
             # the end of the file says nothing: show where it began
             trail = [("it goes on to", where)]
             where = Position(file, context_mark[0] + 1, context_mark[1] + 1)
@@ -397,7 +398,7 @@ def _unmarked(file: File, error: yaml.YAMLError) -> tuple[str, _Mark, str, None]
 def _cause(file: File, mark: _Mark, problem: str) -> str:
     """What people mostly did when libyaml says this; empty when nothing is likely."""
     for number in (mark[0], mark[0] - 1):
-        line = file.lines[number] if 0 <= number < len(file.lines) else ""
+        line = file.line(number + 1)
         if "\t" in line[: len(line) - len(line.lstrip())]:
             return f"line {number + 1} is indented with a tab: YAML takes blanks only"
     if "mapping values are not allowed" in problem:
