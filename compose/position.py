@@ -42,7 +42,7 @@ class File:
         self.is_secret = False
         """The values in it are not for a terminal or a log: an env file."""
         self.is_yaml = False
-        """Lines end where YAML says: also at a lone carriage return and at U+0085, 2028 and 2029."""
+        """Lines end where YAML says: also at a lone carriage return, U+0085, 2028, 2029."""
 
     @property
     def lines(self) -> list[str]:
