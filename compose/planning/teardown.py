@@ -122,6 +122,12 @@ def _add_volumes(
         record = observed.volumes.get(volume.name)
         if record is not None and not volume.external and record.options.project == project.name:
             builder.add(RemoveVolume(name=volume.name, tolerant=True), after=gone)
+    # those of containers that are there go with them; `up -V` leaves others
+    mounted = {name for r in observed.containers for name in r.anonymous_volumes.values()}
+    for name, record in observed.volumes.items():
+        options = record.options
+        if options.anonymous and options.project == project.name and name not in mounted:
+            builder.add(RemoveVolume(name=name, tolerant=True), after=gone)
 
 
 def _add_images(
