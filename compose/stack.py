@@ -678,7 +678,8 @@ class Stack(Reading):
         with caught() as interrupts:
             face._interrupts = interrupts
             try:
-                return tasks.run(cancelled_by, interrupts, lambda: call(face))
+                value: T = tasks.run(cancelled_by, interrupts, lambda: call(face))
+                return value
             finally:
                 del face.__dict__["_interrupts"]
                 self.__dict__.update(face.__dict__)
