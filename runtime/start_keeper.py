@@ -22,8 +22,10 @@ from runtime.paths import Paths, ProjectPaths
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper", "__main__.py")
 OPTIONS = ("-P", "-E", "-s", "-S")
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds to a listening socket; it takes milliseconds."""
+ATTEMPTS = 5
+"""So many keepers in a row may end just as somebody comes."""
 READY = 3
 """The descriptor on which a keeper says that it listens."""
 
@@ -58,23 +60,32 @@ def start(paths: Paths, project_id: str, *, program: str = "") -> None:
 async def wait_until_listening(paths: Paths, project_id: str) -> None:
     """Start a keeper if there is none; return when its socket takes connections. Raises
     Unreachable."""
-    if (started := _starting(paths, project_id)) is None:
-        return
-    # a copy, since several tasks may wait for the same keeper
-    ready = os.dup(started.ready)
-    try:
-        with tasks.move_on_after(DEADLINE):
-            await tasks.wait_readable(ready)
-    finally:
-        os.close(ready)
-    _finish(paths.project(project_id), started)
+    project = paths.project(project_id)
+    for _attempt in range(ATTEMPTS):
+        if (started := _starting(paths, project_id)) is None:
+            return
+        # a copy, since several tasks may wait for the same keeper
+        ready = os.dup(started.ready)
+        try:
+            with tasks.move_on_after(DEADLINE):
+                await tasks.wait_readable(ready)
+        finally:
+            os.close(ready)
+        if _finish(project, started):
+            return
+    raise _does_not_start(project)
 
 
 def wait_until_listening_blocking(paths: Paths, project_id: str) -> None:
     """The same without an event loop."""
-    if (started := _starting(paths, project_id)) is not None:
+    project = paths.project(project_id)
+    for _attempt in range(ATTEMPTS):
+        if (started := _starting(paths, project_id)) is None:
+            return
         select.select([started.ready], [], [], DEADLINE)
-        _finish(paths.project(project_id), started)
+        if _finish(project, started):
+            return
+    raise _does_not_start(project)
 
 
 def is_awaited(paths: Paths, project_id: str) -> bool:
@@ -88,22 +99,38 @@ def _starting(paths: Paths, project_id: str) -> Started | None:
     return _started.get(project)
 
 
-def _finish(project: ProjectPaths, started: Started) -> None:
-    """Judge how it went, and forget it. Raises Unreachable."""
+def _finish(project: ProjectPaths, started: Started) -> bool:
+    """Forget it, and say whether one listens. It may have met one that was just ending, or have
+    ended itself meanwhile: then False, and the next is due. Raises Unreachable when it never
+    listened."""
+    listened = True
     if _started.get(project) is started:
         del _started[project]
+        listened = _has_listened(started.ready)
         os.close(started.ready)
         # its first process ends as soon as it has forked
         with contextlib.suppress(ChildProcessError):
             os.waitpid(started.pid, 0)
-    if not sockets.is_listening(project.control_socket):
-        raise Unreachable(
-            "the project's keeper does not start",
-            code="E331",
-            tried=f"start {PROGRAM}",
-            answered=_last_line(project.engine_log),
-            hint=f"see {project.engine_log}",
-        )
+    if sockets.is_listening(project.control_socket):
+        return True
+    if listened:
+        return False
+    raise _does_not_start(project)
+
+
+def _has_listened(ready: int) -> bool:
+    """Its end without a word is no word."""
+    return bool(select.select([ready], [], [], 0)[0] and os.read(ready, 1))
+
+
+def _does_not_start(project: ProjectPaths) -> Unreachable:
+    return Unreachable(
+        "the project's keeper does not start",
+        code="E331",
+        tried=f"start {PROGRAM}",
+        answered=_last_line(project.engine_log),
+        hint=f"see {project.engine_log}",
+    )
 
 
 def _spawn(paths: Paths, project_id: str, ready: int, program: str) -> int:

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from runtime.errors import RuntimeFault, system_call
-from runtime.linux import faults, netlink
+from runtime.linux import faults, files, netlink
 from runtime.networks.addresses import HostFacts
 from runtime.networks.hosts_file import find_nameservers, read_host_resolv_conf
 from runtime.paths import HOST_LOCK
@@ -43,6 +43,8 @@ def address_lock(path: Path = HOST_LOCK, *, patience: float = _PATIENCE) -> Iter
     with system_call("cannot open the lock of addresses", tried=f"open {path}"):
         # The folder is everyone's: never through somebody's link, never another's content lost.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        # a host without systemd may lack the folder; this is how Debian makes it
+        files.ensure_directory(path.parent, mode=0o1777)
         with faults.point("open address lock"):
             descriptor = os.open(path, flags, 0o600)
     try:
