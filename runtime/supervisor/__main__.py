@@ -2,8 +2,12 @@
 root, the project's id; descriptor 3 is the listening control socket, 4 the channel to the keeper.
 """
 
+import gc
 import os
 import sys
+
+# until all is imported there is no garbage to look for (supervisor/main.py turns it on again)
+gc.disable()
 
 # Appended, not inserted: nothing beside the package may hide a module of the standard library.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))

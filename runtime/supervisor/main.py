@@ -47,9 +47,6 @@ def main(data: str, run: str, project_id: str, *, make_machine: MakeMachine | No
     paths = Paths(Path(data), Path(run))
     for descriptor in (LISTENER, CHANNEL):
         os.set_inheritable(descriptor, False)
-    # what is imported by now stays for ever: no collection needs to look at it again
-    gc.collect()
-    gc.freeze()
     anyio.run(supervise, paths, project_id, make_machine or _local_machine)
 
 
@@ -80,6 +77,9 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
             logs=logs,
             tasks=tasks,
         )
+        # what is imported by now stays for ever: no collection needs to look at it again
+        gc.freeze()
+        gc.enable()
         tasks.start_soon(project.keeper.run)
         tasks.start_soon(logs.run)
         try:
