@@ -13,6 +13,7 @@ from collections.abc import Callable
 from compose.errors import Path
 from compose.loading.report import Report
 from compose.model.attribute import Attribute
+from compose.model.units import print_scalar
 from compose.tree import Node
 
 Join = Callable[[str], str]
@@ -64,6 +65,8 @@ class _Paths:
 
     def _leaf(self, leaf: Node, kind: str, parent: Node | None, path: Path) -> None:
         text = leaf.value
+        if kind == "context" and isinstance(text, int | float):
+            text = print_scalar(text)  # a folder with such a name
         if not isinstance(text, str):
             return
         if kind == "context" and ("://" in text or text.startswith(_REMOTE)):

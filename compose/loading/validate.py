@@ -116,7 +116,7 @@ class _Explaining:
                 self.report.refuse("E030", message, child.named_at, at, hint=hint)
             else:
                 message = f"`{name}` cannot be a name{_in(path)}"
-                hint = "names hold letters, digits, `.`, `_` and `-`"
+                hint = "names hold letters, digits, `.`, `_` and `-`" if name else "name it"
                 self.report.refuse("E036", message, child.named_at, at, hint=hint)
 
     def _likely(self, name: str, child: Node, parent: Node, schema: Schema, path: Path) -> str:

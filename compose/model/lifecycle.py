@@ -72,7 +72,7 @@ class StartHook:
     privileged: bool = False
     working_dir: str = ""
     environment: Mapping[str, str | None] = EMPTY
-    per_replica: bool = attribute(default=False, text=False)
+    per_replica: bool = False
     extensions: Extensions = attribute(default=EMPTY, written=False)
 
 

@@ -268,6 +268,7 @@ HABITS = (
     re.compile(r'^\+ *"context": ', re.MULTILINE),  # `context: ""` is not printed
     re.compile(r'^\+ *"name": ', re.MULTILINE),  # nor `name: ""`
     re.compile(r"`(capabilities|command)` is missing"),  # nor what is empty or null
+    re.compile(r'E036: `""`'),  # a variable without a name, which an env file may have
     re.compile(r"E087: `[^`]*=` is no"),  # a host without an address
     re.compile(r"E096: one of `file`"),  # nor an empty source of a config
 )
