@@ -195,11 +195,14 @@ class Blobs:
             raise
         target = self.path(digest)
         files.ensure_directory(target.parent)
-        with faults.point("sync blob"):
-            partial.synced()
-        with faults.point("name blob"):
-            path.rename(target)
-            files.sync_directory(target.parent)
+        try:
+            with faults.point("sync blob"):
+                partial.synced()
+            with faults.point("name blob"):
+                path.rename(target)
+                files.sync_directory(target.parent)
+        except OSError as error:
+            raise _refused(path, partial.size, error) from error
         return digest
 
     def remove(self, digest: str) -> None:

@@ -12,7 +12,6 @@ import binascii
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +121,8 @@ class Credentials:
         """None when it knows nothing of that registry."""
         if not _HELPER_NAME.match(helper):
             raise _broken_helper(helper, "a name that is none")
+        import subprocess  # most users have no helper
+
         program = f"docker-credential-{helper}"
         try:
             # A short call from a worker thread, before any event loop could be of use

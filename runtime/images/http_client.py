@@ -292,7 +292,9 @@ class Client:
         started = time.monotonic()
         failure = OSError("it has no address")
         try:
-            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            # As bytes where it can be: else Python loads the tables of all alphabets first
+            name = host.encode() if host.isascii() else host
+            addresses = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise _unreachable(f"{host}:{port}", error, started) from error
         for family, kind, protocol, _, address in addresses:

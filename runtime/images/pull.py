@@ -7,9 +7,11 @@ what was verified stays for the next try.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from runtime.errors import NotFound, RuntimeFault
@@ -17,6 +19,7 @@ from runtime.images import digests, manifest
 from runtime.images.access import Access
 from runtime.images.downloads import Downloads, Steps
 from runtime.images.http_client import Cancellation, Cancelled
+from runtime.images.layers import no_space
 from runtime.images.manifest import Descriptor, Index, Manifest, Platform
 from runtime.images.reference import Reference
 from runtime.images.registry import Repository
@@ -234,7 +237,7 @@ class _Pull:
         downloads = Downloads(
             self._blobs, self._repository, missing, self._steps, self._repository.cancellation
         )
-        with downloads:
+        with downloads, self._space_told(parts):
 
             def await_blob(layer: Descriptor) -> None:
                 downloads.wait_for(layer.digest)
@@ -254,6 +257,19 @@ class _Pull:
             (layer.digest for layer in parts.layers), endpoint.key, endpoint.path
         )
         return image
+
+    @contextmanager
+    def _space_told(self, parts: Parts) -> Iterator[None]:
+        """R15: a full disk is a full disk, whichever file it was met at."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            needed = sum(layer.size for layer in parts.layers)
+            raise no_space(
+                self._store.paths.images / "layers", needed=needed, error=error
+            ) from error
 
     def _check_space(self, missing: list[Descriptor]) -> None:
         """R15: said before an hour of downloading. Unpacked, it needs more yet."""

@@ -8,7 +8,6 @@ its rule that 127.0.0.0/8 may be without TLS.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -181,9 +180,13 @@ def _files(environment: Mapping[str, str], home: Path, system: Path) -> Iterator
 
 def _read_rules(file: Path) -> Iterator[Rule]:
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return
+    import tomllib
+
+    try:
+        document = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RuntimeFault(
             f"{file} cannot be understood", code="E548", answered=str(error)

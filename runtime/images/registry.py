@@ -7,7 +7,6 @@ specification.
 
 from __future__ import annotations
 
-import email.utils
 import math
 import random
 import re
@@ -580,10 +579,12 @@ def _origin_of(url: str) -> Origin:
 def _retry_after(response: Response) -> float | None:
     """Seconds; the header may also be a date."""
     text = response.headers.get("retry-after", "").strip()
-    if text.isdigit():
-        return float(text)
+    if text.isdigit() or not text:
+        return float(text) if text else None
+    from email.utils import parsedate_to_datetime
+
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError):
         return None
 
