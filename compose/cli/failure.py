@@ -68,16 +68,18 @@ def _report_known(error: BaseException, context: Context | None) -> int:
     if error.message:
         from compose.output import diagnostics
 
-        _say(context, diagnostics.render(error, console.err), str(error))
+        _say(context, diagnostics.render(error, console.err), str(error), error)
     return error.exit_code
 
 
-def _say(context: Context | None, text: str, message: str) -> None:
+def _say(
+    context: Context | None, text: str, message: str, error: BaseException | None = None
+) -> None:
     """On stderr, in whatever form the progress has."""
     if context is not None and _wants_json(context):
         from compose.output import diagnostics
 
-        text = diagnostics.render_json(message)
+        text = diagnostics.render_json(message, error)
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

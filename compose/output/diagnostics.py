@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from compose.errors import ComposeError, Fault, path_text
 from compose.output.console import Stream
@@ -31,9 +32,15 @@ def render_warning(fault: Fault, stream: Stream) -> str:
     return "\n".join(_fault_lines(fault, stream, word="warning", style="bold yellow"))
 
 
-def render_json(message: str) -> str:
-    """The final error of `--progress json`."""
-    return json.dumps({"error": True, "message": message}, ensure_ascii=False)
+def render_json(message: str, error: BaseException | None = None) -> str:
+    """The final error of `--progress json`; what is known beside the message has its own keys."""
+    fields: dict[str, Any] = {"error": True, "message": message}
+    for name in ("code", "hint", "tried", "answered"):
+        if value := getattr(error, name, ""):
+            fields[name] = value
+    if details := getattr(error, "details", ()):
+        fields["details"] = list(details)
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def _fault_lines(

@@ -367,7 +367,11 @@ def test_a_failed_action_shows_its_details_before_the_hint(run):
 
 def test_json_progress_makes_the_error_an_object(run):
     ran = run("--progress=json up", failing(NotFound("no such service: wb", code="E201")))
-    assert json.loads(ran.err) == {"error": True, "message": "no such service: wb"}
+    assert json.loads(ran.err) == {
+        "error": True,
+        "message": "no such service: wb",
+        "code": "E201",
+    }
 
 
 def test_a_defect_is_no_traceback(run):
