@@ -5,15 +5,18 @@ Reports every fault with the line that has to change, and the nearest name that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from compose.errors import Path, nearest
+from compose.loading.discover import NAMES
 from compose.loading.report import Report, Trail
 from compose.loading.select import volumes_of
 from compose.model.dependencies import dependencies_of, find_circle
 from compose.model.project import Project
 from compose.model.service import Service
+from compose.position import File
 from compose.tree import Origin
 
 _MOST_SHOWN = 20
@@ -105,6 +108,9 @@ class _Checks:
         if not service.image and service.build is None and service.provider is None:
             message = f"the service `{service.name}` has neither an image nor a build"
             hint = "add `image`, `build` or `provider`"
+            if len(self.project.files) == 1 and not _is_default(self.project.files[0]):
+                shown = File(self.project.files[0]).shown
+                hint += f"; if the file changes another: -f compose.yaml -f {shown}"
             given = self.project.origins.get((*path, "image")) is not None
             path = (*path, "image") if given else path
             self.refuse("E035", message, path, hint=hint, at_key=not given)
@@ -281,6 +287,10 @@ class _Checks:
         hint = "take one of these dependencies away"
         message = f"services depend on each other in a circle: {names}"
         self.refuse("E060", message, paths[0], at_key=True, trail=trail, hint=hint)
+
+
+def _is_default(path: str) -> bool:
+    return path == "-" or os.path.basename(path) in NAMES
 
 
 def _float(text: str) -> float | None:

@@ -18,13 +18,35 @@ NAMESPACES = ("network_mode", "ipc", "pid", "uts", "cgroup")
 _NAMED = ("networks", "volumes", "configs", "secrets")
 
 
-def resolve_values(root: Node, environment: Environment) -> None:
-    """`KEY` in a list of `environment` -> `KEY=value`; the content of configs from variables."""
+Contents = dict[tuple[str, str], Node]
+"""(section, name) -> what a secret or config from a variable holds."""
+
+
+def resolve_values(root: Node, environment: Environment) -> Contents:
+    """`KEY` in a list of `environment` -> `KEY=value`, in place; and the contents of secrets and
+    configs from variables, apart: an included model still has to pass the schema."""
     for service in _services(root):
         _resolve_list(service.get("environment"), environment)
+    return dict(_contents(root, environment))
+
+
+def _contents(root: Node, environment: Environment) -> Iterator[tuple[tuple[str, str], Node]]:
     for section in ("configs", "secrets"):
-        for resource in _entries(root, section):
-            _resolve_content(resource, environment, section)
+        found = root.get(section)
+        for name, resource in (found.mapping if found is not None else {}).items():
+            source = resource.get("environment")
+            if source is not None and source.text in environment:
+                origin = _from(source.origin, source.text, environment)
+                yield (section, name), Node(environment[source.text], origin)
+
+
+def put_contents(root: Node, contents: Contents) -> None:
+    """Write them into the whole model."""
+    for (section, name), content in contents.items():
+        found = root.get(section)
+        resource = found.get(name) if found is not None else None
+        if resource is not None and resource.get("environment") is not None:
+            resource.mapping["content" if section == "configs" else CONTENT] = content
 
 
 def _resolve_list(node: Node | None, environment: Environment) -> None:
@@ -38,16 +60,6 @@ def _resolved(item: Node, environment: Environment) -> Node:
     if not isinstance(name, str) or "=" in name or name not in environment:
         return item
     return Node(f"{name}={environment[name]}", _from(item.origin, name, environment))
-
-
-def _resolve_content(resource: Node, environment: Environment, section: str) -> None:
-    source = resource.get("environment")
-    if source is None or source.text not in environment or not isinstance(resource.value, dict):
-        return
-    origin = _from(source.origin, source.text, environment)
-    resource.value["content" if section == "configs" else CONTENT] = Node(
-        environment[source.text], origin
-    )
 
 
 CONTENT = "\0content"

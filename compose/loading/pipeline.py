@@ -63,6 +63,8 @@ class Model:
         self.verdicts = Verdicts(folder_of(request.shell))
         self.bases: dict[str, tuple[Node | None, list[Path]]] = {}
         """Files read for `extends`, by name."""
+        self.contents: normalising.Contents = {}
+        """Of this model and of those it includes, each by its own environment."""
 
     def finish(self) -> None:
         """End a stage that reads values. A value that is still `${PORT}:80` cannot be judged, and
@@ -120,7 +122,11 @@ def i_unicity(model: Model, document: Document, root: Node) -> None:
 def j_schema(model: Model, document: Document, root: Node) -> None:
     if model.tree is None:
         return
-    validate(model.tree, model.report, model.verdicts)
+    try:
+        validate(model.tree, model.report, model.verdicts)
+    except InvalidFile as invalid:
+        if model.request.interpolate or not all(map(_names_a_variable, invalid.faults)):
+            raise
     version = model.tree.get("version")
     if version is not None:
         message = (
@@ -129,6 +135,11 @@ def j_schema(model: Model, document: Document, root: Node) -> None:
         )
         model.report.warn("W006", message, version.named_at)
         del model.tree.mapping["version"]
+
+
+def _names_a_variable(fault: Fault) -> bool:
+    """`depends_on: ["${DATABASE}"]` becomes a key that is not interpolated yet."""
+    return bool(fault.path) and "$" in str(fault.path[-1])
 
 
 def k_canonical(model: Model, document: Document, root: Node) -> None:
@@ -171,7 +182,7 @@ def p_paths(model: Model, tree: Node) -> None:
 
 
 def q_values(model: Model, tree: Node) -> None:
-    normalising.resolve_values(tree, model.environment)
+    model.contents.update(normalising.resolve_values(tree, model.environment))
 
 
 ModelStage = Callable[[Model, Node], None]
@@ -242,6 +253,7 @@ def read_included(model: Model, inclusion: Inclusion) -> Node:
         tree = fold(inner, documents)
     if tree is None:
         raise empty_files(inclusion.files)
+    model.contents.update(inner.contents)
     return tree
 
 
@@ -390,6 +402,7 @@ def load_tree(loading: Loading) -> Node:
     tree = fold(model, documents)
     if tree is None:
         raise empty_files(sources.files)
+    normalising.put_contents(tree, model.contents)
     tree.mapping["name"] = _name_node(tree, loading.name)
     if loading.request.normalize:
         normalising.normalise(tree, loading.name, loading.environment)

@@ -46,7 +46,7 @@ class Report:
     ) -> None:
         """Note a fault; the stage goes on."""
         if len(self.faults) >= MOST_FAULTS:
-            self.finish()
+            return
         came = (*trail, *trail_of(where), *self._trail)
         hint = self._hint_of_unset(where) or hint or HINTS.get(code, "")
         self.faults.append(Fault(code, message, where=where, path=path, hint=hint, trail=came))

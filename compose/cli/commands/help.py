@@ -30,5 +30,6 @@ def _explained(code: str) -> str:
     # E30 and E0030 are E030
     entry = catalogue.get(f"{code[0]}{int(code[1:]):03}")
     if entry is None:
-        raise UsageError(f"there is no code {code}: they go from E001 to {max(catalogue)}")
+        last = max(known for known in catalogue if known[0] == "E")
+        raise UsageError(f"there is no code {code}: they go from E001 to {last}")
     return str(entry)
