@@ -214,18 +214,18 @@ def _take_root_flags(parsed: Parsed, signature: Signature) -> dict[str, bool]:
 
 
 def show_root_help() -> int:
-    from compose.cli import usage
+    from compose.cli import help_pages
 
     commands = [(name, verbs.summary(name)) for name in verbs.names()]
-    sys.stdout.write(usage.root_help((root.__doc__ or "").rstrip("."), commands, root) + "\n")
+    help_pages.show_root((root.__doc__ or "").rstrip("."), commands, root)
     return exit_codes.SUCCESS
 
 
 def show_group_help(group: str) -> int:
-    from compose.cli import usage
+    from compose.cli import help_pages
 
     commands = [(name, verbs.summary(name, group)) for name in verbs.names(group)]
-    sys.stdout.write(usage.group_help(group, verbs.summary(group), commands) + "\n")
+    help_pages.show_group(group, verbs.summary(group), commands)
     return exit_codes.SUCCESS
 
 
@@ -247,9 +247,9 @@ def show_help_of(words: Sequence[str]) -> int:
 
 
 def show_help(verb: str, module: ModuleType) -> int:
-    from compose.cli import usage
+    from compose.cli import help_pages
 
-    sys.stdout.write(usage.command_help(verb, module, root) + "\n")
+    help_pages.show_command(verb, module, root)
     return exit_codes.SUCCESS
 
 

@@ -5,9 +5,7 @@ signature.
 
 where `Detach = Annotated[bool, Flag("-d", "--detach", help="...")]`. The annotation gives the kind
 of the value: bool is a switch, int a number, str a text, tuple[str, ...] may be repeated; None as
-default means "not given". Written by hand rather than with typer: Docker's flags follow pflag
-(`--flag=false`, `-t=5`, its error texts), and importing typer costs 35 of the 100 ms that `ps` may
-take. What argv means is parsing.py's.
+default means "not given". What argv means is parsing.py's, how `--help` looks help_pages.py's.
 """
 
 import types

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from compose.cli import app, verbs
+from compose.cli.flags import read_signature
 from compose.errors import ActionFailed, ComposeError, Fault, Interrupted, InvalidFile, NotFound
 from compose.position import File, Position
 from runtime.errors import RuntimeFault
@@ -154,7 +155,7 @@ def test_remove_and_ignore_orphans_contradict(run, monkeypatch):
 
 def test_root_help_lists_every_verb_with_its_summary(run):
     out = run("--help").out
-    assert out.startswith("Usage:  pycompose [OPTIONS] COMMAND\n")
+    assert out.startswith("Usage: pycompose [OPTIONS] COMMAND\n")
     for verb in verbs.names():
         assert f"\n  {verb}" in out
 
@@ -167,20 +168,20 @@ def test_help_without_a_verb_is_data(run, line: str):
 
 def test_help_of_a_verb(run):
     assert run("pause --help").out == (
-        "Usage:  pycompose pause [SERVICE...]\n"
+        "Usage: pycompose pause [SERVICE...]\n"
         "\n"
-        "Pause the containers of services.\n"
+        "  Pause the containers of services.\n"
         "\n"
         "Options:\n"
-        "      --dry-run   say what would be done, do nothing\n"
+        "  --dry-run  say what would be done, do nothing\n"
     )
 
 
 def test_help_of_a_group(run):
     assert run("volume").out.splitlines() == [
-        "Usage:  pycompose volume COMMAND",
+        "Usage: pycompose volume COMMAND",
         "",
-        "Volumes of this machine, those of no project too",
+        "  Volumes of this machine, those of no project too",
         "",
         "Commands:",
         "  create   Create a volume that files can name as external",
@@ -189,17 +190,25 @@ def test_help_of_a_group(run):
         "  prune    Remove the anonymous volumes that nobody uses",
         "  rm       Remove volumes that nobody uses",
         "",
-        "Run 'pycompose volume COMMAND --help' for more information on a command",
+        "  `pycompose volume COMMAND --help` tells more about a command",
     ]
+
+
+def test_help_is_wrapped_to_a_narrow_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = run("logs --help").out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "--no-log-prefix" in " ".join(lines)
 
 
 @pytest.mark.parametrize("verb", verbs.names())
 def test_every_verb_has_help_with_a_text_for_each_flag(run, verb: str):
     ran = run(f"{verb} --help")
     assert (ran.code, ran.err) == (0, "")
-    for line in ran.out.partition("Options:\n")[2].splitlines():
-        words = line.split()
-        assert not words[-1].startswith("--"), f"a flag without help: {line}"
+    if not verbs.is_group(verb):
+        flags = [one.flag for one in read_signature(verbs.load(verb).command).flags]
+        assert [flag.long for flag in flags if not flag.hidden and not flag.help] == []
+        assert all(flag.long in ran.out for flag in flags if not flag.hidden)
 
 
 # ---- root flags and variables ----
