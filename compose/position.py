@@ -8,17 +8,13 @@ from __future__ import annotations
 import os
 import re
 
-_TOKEN = re.compile(
-    r"""
+_TOKEN = r"""
     "(?:[^"\\]|\\.)*"?            # a double-quoted scalar
     | '(?:[^']|'')*'?             # a single-quoted one
     | (?: \$\{[^}]*\}? | [^\s:,\[\]{}#] )   # or a plain one, to the next mark of the syntax
       (?: \$\{[^}]*\}? | [^\s,\[\]{}:#] | :(?=\S) | (?<=\S)\# | [ ](?=[^\s#:]) )*
-    """,
-    re.VERBOSE,
-)
-_LINE_FEED = re.compile("\n")
-_YAML_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+    """
+_YAML_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
 _TAB = "    "
 _MAXIMUM = 200
 """Longer lines are cut to this many characters round the caret."""
@@ -48,8 +44,7 @@ class File:
     def lines(self) -> list[str]:
         """The lines as dotenv counts them, split at line feeds alone; see `is_yaml`."""
         if self._lines is None:
-            breaks = _YAML_BREAK if self.is_yaml else _LINE_FEED
-            self._lines = breaks.split(self.text)
+            self._lines = re.split(_YAML_BREAK if self.is_yaml else "\n", self.text)
         return self._lines
 
     def line(self, number: int) -> str:
@@ -132,7 +127,7 @@ class Excerpt:
     def width(self) -> int:
         """How many characters are meant: the scalar or key that begins at the column, at least
         one."""
-        found = _TOKEN.match(self.text, self.column - 1)
+        found = re.compile(_TOKEN, re.VERBOSE).match(self.text, self.column - 1)
         return max(1, len(found[0].rstrip())) if found else 1
 
     def __str__(self) -> str:

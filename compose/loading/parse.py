@@ -356,8 +356,6 @@ def _shown(event: Any, value: object) -> str:
 # ---- syntax errors
 # ---------------------------------------------------------------------------------------
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
-
 
 def _syntax_fault(file: File, error: yaml.YAMLError) -> Fault:
     """libyaml's words, with the likely cause."""
@@ -375,6 +373,7 @@ def _syntax_fault(file: File, error: yaml.YAMLError) -> Fault:
 
 
 _Mark = tuple[int, int]
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]"
 
 
 def _parts(file: File, error: yaml.YAMLError) -> tuple[str, _Mark, str, _Mark | None]:
@@ -387,7 +386,7 @@ def _parts(file: File, error: yaml.YAMLError) -> tuple[str, _Mark, str, _Mark | 
 
 
 def _unmarked(file: File, error: yaml.YAMLError) -> tuple[str, _Mark, str, None]:
-    found = _CONTROL.search(file.text)
+    found = re.search(_CONTROL, file.text)
     if not found:
         return str(error).splitlines()[0], (0, 0), "", None
     line = file.text.count("\n", 0, found.start())

@@ -20,7 +20,7 @@ _SIZE = re.compile(
     r"(?P<number>\d+(?:\.\d+)?|\.\d+) ?(?P<unit>[kKmMgGtTpP]?)(?P<i>i?)(?P<b>[bB]?)$"
 )
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_PART = re.compile(r"(\d*\.?\d*)([a-zµμ]+)")
+_PART = re.compile(r"(\d*\.?\d*)([^\d.]+)")
 _NANOSECONDS = {
     "ns": 1,
     "us": 1_000,

@@ -19,7 +19,10 @@ _LONGEST_KEY = 128
 _OLD_WORDS = {"y", "yes", "on", "n", "no", "off"}
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?")
-_SPECIAL = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+# what is special, not what is not: compiling a class of half of Unicode takes 6 ms
+_SPECIAL = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]"
+)
 _FIRST = re.compile(r"[#,\[\]{}&*!|>'\"%@`]|[?:-](?:[\s]|$)")
 _INSIDE = re.compile(r":(?:\s|$)|\s#")
 _ESCAPES = {
