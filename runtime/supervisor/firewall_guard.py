@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from runtime.errors import RuntimeFault
-from runtime.linux import nftables
+from runtime.linux import conntrack, nftables
 from runtime.networks.firewall import (
     FirewallState,
     ProjectFirewall,
@@ -42,6 +42,8 @@ class FirewallGuard:
         self._shared: dict[str, ProjectFirewall] = {}
         self._publications: dict[str, tuple[Publication, ...]] = {}
         self._networks: dict[str, tuple[NetworkRecord, ...]] = {}
+        self._gone: set[str] = set()
+        """Addresses that ports led to and do not any more."""
         self._writing = anyio.Lock()
         self._change = Together(self._bring_about)
 
@@ -57,7 +59,8 @@ class FirewallGuard:
 
     def forget(self, container_id: str) -> bool:
         """It does not run any more. False when nothing was known of it."""
-        self._publications.pop(container_id, None)
+        gone = self._publications.pop(container_id, ())
+        self._gone.update(publication.address for publication in gone)
         return self._networks.pop(container_id, None) is not None
 
     async def change(self) -> None:
@@ -100,6 +103,8 @@ class FirewallGuard:
         state = FirewallState(networks=own, publications=publications) if has_any else None
         async with self._writing:
             await to_thread.run_sync(self._write, state, foreign)
+            gone, self._gone = self._gone, set()
+            await to_thread.run_sync(conntrack.forget_addresses, gone)
 
     def _write(self, own: FirewallState | None, foreign: Mapping[str, NetworkRecord]) -> None:
         if own is None:

@@ -31,6 +31,7 @@ from runtime.supervisor import plain_sockets as sockets
 from runtime.supervisor.firewall_guard import FirewallGuard
 from runtime.supervisor.forwarder import Forwarder
 from runtime.supervisor.known_names import KnownNames
+from runtime.supervisor.log_writer import report
 from runtime.supervisor.resolver import Resolver
 from runtime.supervisor.together import Together
 from runtime.values import ContainerRecord, EndpointState, NetworkRecord, PublishedPort
@@ -165,16 +166,20 @@ class ProjectNetworks:
     # --- the end
 
     async def disconnect(self, record: ContainerRecord) -> None:
-        """Its links and rules go; its addresses stay its own. Repeatable."""
+        """Its links and rules go; its addresses stay its own. Repeatable; what the kernel refuses
+        is written to the engine log, for the end of a container does not wait for it."""
         plans = self._plans.pop(record.id, ())
         rows = self._database.endpoints(container_id=record.id)
         self._unlinked.update(plan.link for plan in plans)
         self._unlinked.update(row.link for row in rows if row.link)
-        if self._unlinked:
-            await self._unlink.ask()
-        self._database.forget_links(record.id)
-        if self._guard.forget(record.id):
-            await self._guard.change()
+        try:
+            if self._unlinked:
+                await self._unlink.ask()
+                self._database.forget_links(record.id)
+            if self._guard.forget(record.id):
+                await self._guard.change()
+        except RuntimeFault as fault:
+            report(f"{record.name}: {fault.message}: {fault.answered}")
 
     async def _remove_links(self) -> None:
         """Of all that ended meanwhile, with one wait for the kernel."""

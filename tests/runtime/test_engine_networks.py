@@ -21,6 +21,7 @@ import pytest
 from runtime.engine import Engine
 from runtime.errors import InUse, PortTaken
 from runtime.linux import nftables
+from runtime.linux.conntrack import list_entries
 from runtime.linux.nftables import list_tables
 from runtime.networks import published
 from runtime.networks.firewall import project_table_name
@@ -399,6 +400,20 @@ async def test_a_port_that_another_project_holds_is_named_with_its_container(
         with pytest.raises(PortTaken) as caught:
             await books.engine.start_container(record.id)
         assert caught.value.answered == "held by container shop-web-1"
+
+
+async def test_nothing_is_tracked_of_a_port_whose_container_is_gone(shop: Project):
+    ports = (PortBinding(container_port=80),)
+    web, state = await shop.start("web", await shop.network(), script=SERVE, ports=ports)
+    await shop.inside(web, ASK + "127.0.0.1 80")
+
+    def tracked() -> bool:
+        return any(address_of(state) in (e.source, e.reply_source) for e in list_entries())
+
+    assert ask(gateway_of(shop), state.ports[0].host_port).startswith("web-1 sees")
+    assert tracked()
+    await shop.engine.stop_container(web.id, grace=0)
+    assert not tracked()
 
 
 # --- subnets
