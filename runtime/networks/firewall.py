@@ -314,5 +314,5 @@ def describe_foreign_drops(root_hash: str) -> str:
     return (
         f"the firewall of another program drops forwarded packets by policy (chain"
         f" `{'`, `'.join(where)}`): containers may reach neither the outside nor each other's"
-        f" published ports\nhint: {' and '.join(rules)}"
+        f" published ports; this helps: {' and '.join(rules)}"
     )

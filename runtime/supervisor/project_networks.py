@@ -184,7 +184,11 @@ class ProjectNetworks:
     async def _remove_links(self) -> None:
         """Of all that ended meanwhile, with one wait for the kernel."""
         links, self._unlinked = self._unlinked, set()
-        await to_thread.run_sync(endpoint.detach_links, links)
+        try:
+            await to_thread.run_sync(endpoint.detach_links, links)
+        except BaseException:
+            self._unlinked |= links
+            raise
 
     async def remove(self, networks: Iterable[NetworkRecord]) -> None:
         """Bridges and rules of networks whose rows are gone."""

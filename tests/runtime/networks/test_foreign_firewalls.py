@@ -28,8 +28,8 @@ def test_a_chain_that_drops_is_named_with_the_rules_until_they_are_there(stage: 
     assert said == (
         "the firewall of another program drops forwarded packets by policy (chain"
         " `ip filter FORWARD`): containers may reach neither the outside nor each other's"
-        " published ports\n"
-        'hint: `nft insert rule ip filter FORWARD iifname "pcab12*" accept` and'
+        " published ports; this helps:"
+        ' `nft insert rule ip filter FORWARD iifname "pcab12*" accept` and'
         ' `nft insert rule ip filter FORWARD oifname "pcab12*" accept`'
     )
     for rule in said.split("`")[3::2]:
