@@ -82,6 +82,7 @@ sync_file_range = _library(
 )
 sigprocmask = _library("sigprocmask", ctypes.c_int, _POINTER, _POINTER)
 sethostname = _library("sethostname", _TEXT, ctypes.c_size_t)
+getsockopt = _library("getsockopt", ctypes.c_int, ctypes.c_int, ctypes.c_int, _POINTER, _POINTER)
 setdomainname = _library("setdomainname", _TEXT, ctypes.c_size_t)
 
 open_tree = _direct("open_tree", 428, _INT, _TEXT, _WORD)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from runtime.linux import conntrack, nftables
+from runtime.linux import conntrack, nftables, xtables
 from runtime.linux.nftables import (
     Chain,
     Hook,
@@ -296,21 +296,33 @@ def describe_foreign_drops(root_hash: str) -> str:
     """
     ours = f"pc{root_hash}"
     foreign = [
-        chain
+        f"{chain.family} {chain.table} {chain.name}"
         for chain in nftables.list_base_chains()
         if chain.hook == Hook.FORWARD
         and chain.drops
         and not chain.table.startswith("pycompose-")
         and not nftables.chain_mentions(chain, ours)
     ]
-    if not foreign:
-        return ""
-    where = [f"{chain.family} {chain.table} {chain.name}" for chain in foreign]
-    rules = [
-        f'`nft insert rule {chain} {direction} "{ours}*" accept`'
-        for chain in where
-        for direction in ("iifname", "oifname")
+    legacy = [
+        chain.program
+        for chain in xtables.list_forward_chains()
+        if chain.drops and ours.encode() not in chain.rules
     ]
+    rules = [
+        *(
+            f'`nft insert rule {chain} {direction} "{ours}*" accept`'
+            for chain in foreign
+            for direction in ("iifname", "oifname")
+        ),
+        *(
+            f"`{program}-legacy -I FORWARD {direction} {ours}+ -j ACCEPT`"
+            for program in legacy
+            for direction in ("-i", "-o")
+        ),
+    ]
+    if not rules:
+        return ""
+    where = [*foreign, *(f"{program} FORWARD" for program in legacy)]
     return (
         f"the firewall of another program drops forwarded packets by policy (chain"
         f" `{'`, `'.join(where)}`): containers may reach neither the outside nor each other's"

@@ -44,3 +44,18 @@ def test_chains_that_accept_and_tables_of_other_roots_are_no_reason_to_warn(stag
         chain = f"{{ type filter hook forward priority 0; policy {policy}; }}"
         nft(stage, f"add chain inet {table} forward {chain}")
     assert stage.host.run(lambda: describe_foreign_drops("ab12")) == ""
+
+
+def test_the_older_iptables_is_asked_as_well(stage: Stage):
+    for program in ("iptables", "ip6tables"):
+        stage.host.command(f"{program}-legacy", "-A", "FORWARD", "-i", "docker0", "-j", "ACCEPT")
+    assert stage.host.run(lambda: describe_foreign_drops("ab12")) == ""
+    for program in ("iptables", "ip6tables"):
+        stage.host.command(f"{program}-legacy", "-P", "FORWARD", "DROP")
+    said = stage.host.run(lambda: describe_foreign_drops("ab12"))
+    assert "(chain `iptables FORWARD`, `ip6tables FORWARD`)" in said
+    rules = said.split("this helps: ")[1].split("`")[1::2]
+    assert rules[0] == "iptables-legacy -I FORWARD -i pcab12+ -j ACCEPT"
+    for rule in rules:
+        stage.host.command(*rule.split())
+    assert stage.host.run(lambda: describe_foreign_drops("ab12")) == ""
