@@ -305,7 +305,11 @@ class Reading:
             if len(options.services) != 1:
                 raise ComposeError("--index requires one service to be selected", code="E213")
             return [self._replica(options.services[0], options.index)]
-        return [record for record in self._records(options.services) if not record.options.oneoff]
+        records = [r for r in self._records(options.services) if not r.options.oneoff]
+        if options.services:
+            return records
+        # one that keeps no log is an error only for whoever asks for its log
+        return [record for record in records if record.options.logging.driver != "none"]
 
     def events(
         self,

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from runtime.errors import RuntimeFault
 
 
+WATCHING = ("logs", "events", "wait", "attach", "stats")
+
+
 def report(error: BaseException, context: Context | None) -> int:
     """Say what went wrong, once, and return the exit code of the process."""
     error = _innermost(error)
@@ -59,8 +62,9 @@ def _report_known(error: BaseException, context: Context | None) -> int:
         _say(context, error.message, error.message)
         return exit_codes.FAILURE
     if isinstance(error, Interrupted):
-        # after Ctrl-C in an attached up, the lines of the stopping have said it
-        if error.message != "interrupted":
+        # after Ctrl-C in an attached up, the lines of the stopping have said it; of those that
+        # only watch, Ctrl-C is the way to end
+        if error.message != "interrupted" and getattr(context, "verb", "") not in WATCHING:
             _say(context, error.message, error.message)
         return error.exit_code
     if not isinstance(error, (ComposeError, RuntimeFault)):

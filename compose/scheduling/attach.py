@@ -267,8 +267,10 @@ class Attachment:
 def shown_services(session: Session, options: UpOptions) -> set[str]:
     """The services whose output is followed."""
     services = session.project.services
+    selection.check_services(
+        session.project, (*filter(None, [options.exit_code_from]), *options.attach)
+    )
     if options.attach:
-        selection.check_services(session.project, options.attach)
         chosen = set(options.attach)
     else:
         names = options.services or tuple(services)

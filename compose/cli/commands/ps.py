@@ -29,6 +29,9 @@ def command(
     from compose.output import tables
 
     statuses = (*status, *_parse_filter(filter))
+    for one in statuses:
+        if one not in STATES:
+            raise UsageError(f'unknown status "{one}": one of {", ".join(STATES)}')
     options = PsOptions(
         services=services, all=all or bool(statuses), statuses=statuses, orphans=orphans
     )
