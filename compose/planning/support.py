@@ -70,6 +70,12 @@ NOT_HONOURED = (
         level=WARNING,
         why="a container's file system cannot be limited",
     ),
+    Rule(
+        attribute="pull_refresh_after",
+        level=WARNING,
+        why="is not acted on",
+        hint="use `pull_policy: every_24h`",
+    ),
     Rule(attribute="deploy.mode", level=WARNING, why=_SWARM, harmless=("", "replicated")),
     Rule(attribute="deploy.labels", level=WARNING, why=_SWARM, hint="use `labels`"),
     Rule(attribute="deploy.update_config", level=WARNING, why=_SWARM),
@@ -193,6 +199,18 @@ def _ports(project: Project, service: Service) -> Iterator[Finding]:
             )
 
 
+def _port_words(project: Project, service: Service) -> Iterator[Finding]:
+    """What of a port only clusters and proxies read."""
+    for index, port in enumerate(service.ports):
+        path = ("services", service.name, "ports", index)
+        if port.mode == "host":
+            yield WARNING, _fault(project, (*path, "mode"), f"`mode: host` of a port {_SWARM}")
+        for name in ("name", "app_protocol"):
+            if getattr(port, name):
+                message = f"`{name}` of a port is read by no proxy here, and does nothing"
+                yield WARNING, _fault(project, (*path, name), message)
+
+
 def _mounts(project: Project, service: Service) -> Iterator[Finding]:
     for index, mount in enumerate(service.volumes):
         if mount.type in ("npipe", "cluster"):
@@ -257,6 +275,7 @@ def _hooks(project: Project, service: Service) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
     _network_mode,
     _ports,
+    _port_words,
     _mounts,
     _files,
     _healthcheck,
@@ -308,6 +327,14 @@ def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
                     f"write `network_mode: {network.name}` in the service",
                 ),
             )
+        ipam = network.ipam
+        if ipam is not None and ipam.driver not in ("", "default"):
+            message = f"there is no driver `{ipam.driver}` for addresses"
+            yield ERROR, _fault(project, ("networks", key, "ipam", "driver"), message)
+        if ipam is not None and ipam.options:
+            message = "`options` are for drivers of addresses, and there are none here"
+            yield WARNING, _fault(project, ("networks", key, "ipam", "options"), message)
+    yield from _file_words(project, selected)
     for key, volume in project.volumes.items():
         if volume.driver not in ("", "local") and not volume.external:
             yield (
@@ -318,6 +345,23 @@ def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
                     f"there is no volume driver `{volume.driver}`, only `local`",
                 ),
             )
+
+
+def _file_words(project: Project, selected: list[Service]) -> Iterator[Finding]:
+    """What of secrets and configs only a cluster, which keeps them, acts on."""
+    used = {
+        (kind, reference.source): source
+        for service in selected
+        for kind, _index, reference, source in _file_references(project, service)
+    }
+    for (kind, key), source in used.items():
+        section = f"{kind}s"
+        said = {name: getattr(source, name, None) for name in ("labels", "driver_opts")}
+        if not source.external and source.name not in ("", key, f"{project.name}_{key}"):
+            said["name"] = source.name
+        for name in (name for name, value in said.items() if value):
+            message = f"`{name}` of a {kind} {_SWARM}"
+            yield WARNING, _fault(project, (section, key, name), message)
 
 
 def _container_names(project: Project, selected: list[Service]) -> Iterator[Finding]:
