@@ -93,6 +93,7 @@ def set_alias(name: str, alias: str) -> Request:
     )
 
 
+@functools.cache
 def set_up(name: str) -> Request:
     return Request(data=_link([("IFLA_IFNAME", name)], up=True), what=f"set {name} up")
 

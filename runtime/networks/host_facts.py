@@ -41,6 +41,8 @@ def address_lock(path: Path = HOST_LOCK, *, patience: float = _PATIENCE) -> Iter
     Raises RuntimeFault, naming the holder, when it is not free within `patience` seconds.
     """
     with system_call("cannot open the lock of addresses", tried=f"open {path}"):
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         # The folder is everyone's: never through somebody's link, never another's content lost.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         # a host without systemd may lack the folder; this is how Debian makes it

@@ -122,6 +122,7 @@ class ProjectNetworks:
         attachment = endpoint.attach(plans, pid=pid)
         states = tuple(plan.state for plan in plans)
         if plans:
+            self._database.confirm_links(record.id)
             bridge.ensure_forwarding(ipv6=any(plan.ipv6 for plan in plans))
             self._note(record, states, ports)
             await self._guard.change()

@@ -1,0 +1,115 @@
+"""What a hundred ends at once cost, and what stays known of containers that stand still."""
+
+from collections.abc import Collection
+
+import anyio
+import pytest
+
+from runtime.errors import RuntimeFault
+from runtime.networks import endpoint
+from runtime.networks.names import find_addresses
+from runtime.paths import Paths, ensure_directories
+from runtime.state.database import Database, EndpointRow
+from runtime.supervisor.known_names import KnownNames, read_zones
+from runtime.supervisor.project_networks import ProjectNetworks
+from runtime.values import (
+    ContainerId,
+    ContainerOptions,
+    ContainerRecord,
+    Endpoint,
+    NetworkId,
+    NetworkOptions,
+    NetworkRecord,
+    ProjectId,
+)
+
+pytestmark = pytest.mark.anyio
+
+NETWORK = NetworkRecord(
+    id=NetworkId("1" * 64),
+    options=NetworkOptions(name="shop_default", project="shop"),
+    project_id="12345678",
+    bridge="pc00001234b0001",
+    subnet="172.17.0.0/16",
+    gateway="172.17.0.1",
+)
+
+
+def container(number: int) -> ContainerRecord:
+    return ContainerRecord(
+        id=ContainerId(f"{number:064x}"),
+        project_id=ProjectId("12345678"),
+        options=ContainerOptions(
+            project="shop", name=f"shop-web-{number}", endpoints=(Endpoint(network="shop_default"),)
+        ),
+    )
+
+
+@pytest.fixture
+def database(paths: Paths) -> Database:
+    ensure_directories(paths)
+    database = Database.open(paths)
+    database.ensure_project("shop", new_id="12345678", folder="/x", files=())
+    database.add_network(NETWORK)
+    for number in range(2, 102):
+        record = container(number)
+        database.add_container(record, ())
+        address, link = f"172.17.0.{number}", f"v{number}"
+        database.put_endpoints(
+            [EndpointRow(NETWORK.id, record.id, address, "", "", link, ("web",))]
+        )
+    return database
+
+
+async def end_all(networks: ProjectNetworks) -> None:
+    async with anyio.create_task_group() as tasks:
+        for number in range(2, 102):
+            tasks.start_soon(networks.disconnect, container(number))
+
+
+async def test_links_of_a_hundred_containers_that_end_at_once_go_together(
+    paths: Paths, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    calls: list[Collection[str]] = []
+    monkeypatch.setattr(endpoint, "detach_links", lambda names: calls.append(set(names)))
+    await end_all(ProjectNetworks(paths, "12345678", database))
+    assert len(calls) <= 3
+    assert set().union(*calls) == {f"v{number}" for number in range(2, 102)}
+    rows = database.endpoints(network_id=NETWORK.id)
+    assert {row.link for row in rows} == {""}
+    assert len({row.ipv4 for row in rows}) == 100
+
+
+async def test_links_that_the_kernel_did_not_take_are_tried_again_with_the_next(
+    paths: Paths, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    calls: list[Collection[str]] = []
+
+    def detach(names: Collection[str]) -> None:
+        calls.append(set(names))
+        if len(calls) == 1:
+            raise RuntimeFault("cannot delete links", answered="EBUSY")
+
+    monkeypatch.setattr(endpoint, "detach_links", detach)
+    networks = ProjectNetworks(paths, "12345678", database)
+    await networks.disconnect(container(2))
+    await networks.disconnect(container(3))
+    assert calls == [{"v2"}, {"v2", "v3"}]
+
+
+def test_a_container_without_its_link_has_no_address_but_keeps_its_name(database: Database):
+    zone = read_zones(database)["shop_default"]
+    assert len(zone.names["web"]) == 100
+    assert {member.addresses for member in zone.names["web"]} == {()}
+
+
+def test_a_question_between_a_lease_and_its_link_leaves_no_wrong_answer_behind(
+    paths: Paths, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    links: list[tuple[int, str]] = []
+    monkeypatch.setattr("socket.if_nameindex", lambda: links)
+    names = KnownNames(paths)
+    assert find_addresses("web", names.view(container(2))) == []
+    links.append((9, "v2"))
+    database.confirm_links(container(2).id)
+    assert find_addresses("web", names.view(container(2))) == ["172.17.0.2"]
