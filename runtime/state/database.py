@@ -380,13 +380,6 @@ class Database:
         )
         return tuple((_endpoint(row[:-2]), row[-2], row[-1]) for row in rows)
 
-    def confirm_links(self, container_id: str) -> None:
-        """They are there now: the rows stay what they are, but whoever reads them looks again."""
-        with self.transaction("confirm links") as connection:
-            connection.execute(
-                "UPDATE endpoint SET link=link WHERE container_id=?", (container_id,)
-            )
-
     def forget_links(self, container_id: str) -> None:
         """It does not run any more; its addresses stay its own."""
         with self.transaction("forget links") as connection:

@@ -122,7 +122,8 @@ class ProjectNetworks:
         attachment = endpoint.attach(plans, pid=pid)
         states = tuple(plan.state for plan in plans)
         if plans:
-            self._database.confirm_links(record.id)
+            # the same rows again, as a fact: whoever reads names looks at the links anew
+            self._database.put_endpoints(EndpointRow(*plan.lease) for plan in plans)
             bridge.ensure_forwarding(ipv6=any(plan.ipv6 for plan in plans))
             self._note(record, states, ports)
             await self._guard.change()

@@ -111,5 +111,5 @@ def test_a_question_between_a_lease_and_its_link_leaves_no_wrong_answer_behind(
     names = KnownNames(paths)
     assert find_addresses("web", names.view(container(2))) == []
     links.append((9, "v2"))
-    database.confirm_links(container(2).id)
+    database.put_endpoints(database.endpoints(container_id=container(2).id))
     assert find_addresses("web", names.view(container(2))) == ["172.17.0.2"]
