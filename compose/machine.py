@@ -255,20 +255,13 @@ class Machine:
         return self._engine.logout(registry)
 
     def pinned_image(self, reference: str) -> str:
-        """`nginx:1.27@sha256:...`: the name with the digest under which it was pulled.
+        """`docker.io/library/nginx:1.27@sha256:...`: what the name means in its registry now.
 
-        Raises NotFound for an image that is not here, or came without a digest.
+        What is built in stays. Raises NotFound, RuntimeFault.
         """
-        if "@" in reference or reference == "host" or reference.startswith(("dir:", "oci:")):
+        if reference == "host" or reference.startswith(("dir:", "oci:")):
             return reference
-        found = self._engine.image(reference)
-        if found is None or not found.digest:
-            raise NotFound(
-                f"the digest of {reference} is not known",
-                code="E217",
-                hint=f"`pycompose pull` first, or write {reference}@sha256:... in the file",
-            )
-        return f"{found.name}@{found.digest}"
+        return tasks.run(self._engine.pin_image, reference)
 
     # --- networks
 

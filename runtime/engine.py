@@ -319,6 +319,12 @@ class Engine:
 
         return await remote.resolve_digest(reference)
 
+    async def pin_image(self, reference: str) -> str:
+        """`nginx` -> `docker.io/library/nginx:latest@sha256:...`, as `resolve_image`."""
+        from runtime.images import remote
+
+        return await remote.pin(reference)
+
     def known_login(self, registry: str) -> Login | None:
         """Raises RuntimeFault for a broken file or helper."""
         from runtime.images import remote

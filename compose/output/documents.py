@@ -158,7 +158,7 @@ def images_alone(project: Project) -> Project:
         for name, service in project.services.items()
         if service.image
     }
-    return Project(name=project.name, services=services)
+    return Project(name="", services=services)
 
 
 def _with_services(project: Project, changed: Callable[[Service], dict[str, Any]]) -> Project:
@@ -177,7 +177,7 @@ def _project(project: Project, form: _Form) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name in ORDER["Project"].split():
         value = _mapped(getattr(project, name), form) if name != "name" else project.name
-        if value or name in TOP_LEVEL_ALWAYS:
+        if value or (name in TOP_LEVEL_ALWAYS and (form.json or name != "name")):
             plain[name] = value
     for name in form.sort(project.extensions):
         held = project.extensions[name]

@@ -68,6 +68,13 @@ async def resolve_digest(reference: str) -> str:
     return await _with_access(lambda access, report: resolve_digest(access, name), None)
 
 
+async def pin(reference: str) -> str:
+    """The whole name with the digest that it has in its registry now. Raises NotFound,
+    RuntimeFault."""
+    name = parse_reference(reference).with_tag
+    return str(name._replace(digest=await resolve_digest(reference)))
+
+
 async def login(registry: str, login: Login) -> str:
     """Try a login and keep it; the file in which it now lies unencrypted, if it does. Raises
     RuntimeFault."""

@@ -192,8 +192,8 @@ def _model(context: Context, request: LoadRequest, format: str, *, pin: bool, lo
 
 
 def _digests(context: Context, images: Sequence[str]) -> dict[str, str]:
-    """Image -> its name with the digest that a registry or the store of this machine says."""
-    with context.open_machine() as machine:
+    """Image -> its whole name with the digest that its registry says; needs no root."""
+    with context.doors.machine(context.environment) as machine:
         return {image: machine.pinned_image(image) for image in images}
 
 

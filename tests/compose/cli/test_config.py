@@ -1,6 +1,9 @@
 """`config`: the model at each stage, what it lists, and where each value came from."""
 
 import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -273,3 +276,46 @@ def test_a_value_of_an_included_file_says_who_includes_it(config):
     assert config("--origin", "db.image", files=files, before=()).out == (
         "services.db.image: postgres  # db.yaml:1:24, included at compose.yaml:1:11\n"
     )
+
+
+# --- digests
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    """HOST:PORT of a registry that answers every manifest with one digest."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.send_header("Docker-Content-Digest", DIGEST)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_HEAD
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_images_are_pinned_to_the_digest_that_their_registry_says(config, registry):
+    pinned = f"{registry}/app:1@{DIGEST}"
+    files = {"compose.yaml": f"services: {{a: {{image: '{registry}/app:1'}}, b: {{image: host}}}}"}
+    ran = config("--resolve-image-digests", "--format", "json", files=files, before=("-p", "shop"))
+    services = json.loads(ran.out)["services"]
+    assert (services["a"]["image"], services["b"]["image"]) == (pinned, "host")
+
+
+def test_locking_prints_an_override_file_of_the_images_alone(config, registry):
+    files = {"compose.yaml": f"services: {{a: {{image: '{registry}/app:1', tty: true}}}}"}
+    ran = config("--lock-image-digests", files=files, before=("-p", "shop"))
+    assert ran.out == f"services:\n  a:\n    image: {registry}/app:1@{DIGEST}\n"
