@@ -92,6 +92,8 @@ class Mount(TypedDict, total=False):
     subpath: str
     """Ours: mount this path below `source`, resolved there without leaving it; others can write
     there."""
+    layers: list[str]
+    """Ours: bind what these folders are together, topmost first, in place of `source`."""
 
 
 class Device(TypedDict, total=False):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 
 from runtime import spec
 from runtime.errors import RuntimeFault, describe_errno
@@ -83,17 +84,10 @@ def _mount_overlay(child: InitChild, path: str) -> None:
     """Layers are named by descriptor number below /proc/self/fd: 127 of them fit into the option
     page of mount(2), and the container reads no host path in its mount table."""
     plan = child.request.root
-    opened = [os.open(layer, _DIRECTORY | os.O_CLOEXEC) for layer in plan.lowers]
-    options = "lowerdir=" + ":".join(map(str, opened))
-    if plan.upper:
-        writable = [os.open(name, _DIRECTORY | os.O_CLOEXEC) for name in (plan.upper, plan.work)]
-        options += f",upperdir={writable[0]},workdir={writable[1]},{_OVERLAY_OPTIONS}"
-        opened += writable
-    if plan.upper and plan.volatile:
-        options += ",volatile"
-    os.chdir("/proc/self/fd")
+    writable = (plan.upper, plan.work) if plan.upper else ()
+    further = f"{_OVERLAY_OPTIONS},volatile" if plan.volatile else _OVERLAY_OPTIONS
     try:
-        mounts.mount_overlay(path, options)
+        _mount_layers(path, plan.lowers, writable=writable, further=further)
     except OSError as error:
         raise RuntimeFault(
             "cannot mount the root file system",
@@ -101,6 +95,18 @@ def _mount_overlay(child: InitChild, path: str) -> None:
             tried=f"overlay of {len(plan.lowers)} layers on {path}",
             answered=describe_errno(error),
         ) from error
+
+
+def _mount_layers(
+    path: str, layers: Sequence[str], *, writable: Sequence[str] = (), further: str = ""
+) -> None:
+    """`writable` are upper and work folder, `further` the options that go with them."""
+    opened = [os.open(name, _DIRECTORY | os.O_CLOEXEC) for name in (*layers, *writable)]
+    options = "lowerdir=" + ":".join(map(str, opened[: len(layers)]))
+    if writable:
+        options += f",upperdir={opened[-2]},workdir={opened[-1]},{further}"
+    os.chdir("/proc/self/fd")
+    mounts.mount_overlay(path, options)
     os.chdir("/")
     for descriptor in opened:
         os.close(descriptor)
@@ -234,7 +240,7 @@ def _mount_one(child: InitChild, entry: spec.Mount) -> None:
 
 
 def _bind(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
-    source = _open_source(entry)
+    source = _open_source(child, entry)
     if stat.S_ISDIR(os.fstat(source).st_mode):
         target = openat.ensure_directory(child.root, entry["destination"])
     else:
@@ -247,15 +253,31 @@ def _bind(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
         os.close(descriptor)
 
 
-def _open_source(entry: spec.Mount) -> int:
+def _open_source(child: InitChild, entry: spec.Mount) -> int:
     """A subpath is resolved inside its volume, where others may be changing links (V06)."""
-    source = os.open(entry["source"], os.O_PATH | os.O_CLOEXEC)
+    if layers := entry.get("layers"):
+        source = _open_stack(child, layers)
+    else:
+        source = os.open(entry["source"], os.O_PATH | os.O_CLOEXEC)
     if not entry.get("subpath"):
         return source
     try:
         return openat.open_in_root(source, entry["subpath"])
     finally:
         os.close(source)
+
+
+def _open_stack(child: InitChild, layers: Sequence[str]) -> int:
+    """The layers of an image as one tree that is mounted nowhere: over our root for a moment,
+    since only mount(2) takes as many names, and only a path."""
+    place = child.request.spec["root"]["path"]
+    _mount_layers(place, layers)
+    top = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return mounts.clone_tree(top)
+    finally:
+        mounts.detach(place)
+        os.close(top)
 
 
 def _check_not_in_proc(destination: str, target: int) -> None:

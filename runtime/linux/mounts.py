@@ -128,6 +128,12 @@ def mount_overlay(target: str, options: str) -> None:
         calls.mount(b"overlay", os.fsencode(target), b"overlay", 0, os.fsencode(options))
 
 
+def detach(target: str) -> None:
+    """Take the topmost mount off a path; who holds something of it open keeps it."""
+    with faults.point("detach mount"):
+        calls.umount2(os.fsencode(target), MNT_DETACH)
+
+
 def enter_root(root: int) -> None:
     """Make `root`, a mount's directory, the root of this mount namespace and let go of everything
     else (L34)."""

@@ -275,20 +275,13 @@ def _image(mount: Mount, target: str, context: SpecContext) -> spec.Mount:
     layers = context.image_layers.get(mount.source, ())
     if not layers:
         raise refuse(f"image `{mount.source}` for `{target}` is not here", code="E311")
-    if len(layers) == 1:
-        words = ["rbind", "ro", "rro", "rprivate"]
-        made = spec.Mount(destination=target, type="bind", source=layers[0], options=words)
-        if mount.subpath:
-            made["subpath"] = mount.subpath
-        return made
+    words = ["rbind", "ro", "rro", "rprivate"]
+    made = spec.Mount(destination=target, type="bind", source=layers[0], options=words)
+    if len(layers) > 1:
+        made["layers"] = list(layers)
     if mount.subpath:
-        raise refuse(
-            f"`subpath` at `{target}` needs an image of one layer",
-            code="E311",
-            hint="mount the whole image, and use the folder in it",
-        )
-    words = ["ro", f"lowerdir={':'.join(layers)}"]
-    return spec.Mount(destination=target, type="overlay", source="overlay", options=words)
+        made["subpath"] = mount.subpath
+    return made
 
 
 _TMPFS_FLAGS = (
