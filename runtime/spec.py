@@ -93,7 +93,7 @@ class Mount(TypedDict, total=False):
     """Ours: mount this path below `source`, resolved there without leaving it; others can write
     there."""
     layers: list[str]
-    """Ours: bind what these folders are together, topmost first, in place of `source`."""
+    """Ours: bind what these folders are together, topmost first; `source` is their name."""
 
 
 class Device(TypedDict, total=False):

@@ -63,6 +63,8 @@ class Mount:
     labels: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None
     """tmpfs."""
+    image_id: str = ""
+    """image: what the reference meant when the container was made; the engine fills it in."""
     mode: int | None = None
     uid: int | None = None
     gid: int | None = None

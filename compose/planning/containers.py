@@ -13,7 +13,7 @@ from compose.errors import ComposeError
 from compose.model.project import Project
 from compose.model.service import Service
 from compose.options import CreateOptions
-from compose.planning import divergence
+from compose.planning import divergence, labels
 from compose.planning.actions import (
     CreateContainer,
     RemoveContainer,
@@ -22,7 +22,7 @@ from compose.planning.actions import (
     StopContainer,
 )
 from compose.planning.dependencies import NAMESPACES, shared_with, words_of
-from compose.planning.images import image_of
+from compose.planning.images import image_of, needed_by
 from compose.planning.observed import Observed, is_up
 from compose.planning.plan import PlanBuilder, Step
 from runtime.frozen import dataclass, field
@@ -185,6 +185,17 @@ def _image(record: ContainerRecord, service: Service, situation: Situation) -> s
     image = situation.observed.images.get(reference)
     if image is not None and record.image_id and image.id != record.image_id:
         return f"image {reference} has other content now"
+    return _mounted_image(record, situation)
+
+
+def _mounted_image(record: ContainerRecord, situation: Situation) -> str:
+    """What the label says that it was made with, against what the names mean now."""
+    text = record.options.labels.get(labels.IMAGE_VOLUMES, "")
+    for pair in text.split(",") if text else ():
+        reference, _, image_id = pair.rpartition("=")
+        image = situation.observed.images.get(reference)
+        if image is not None and image.id != image_id:
+            return f"image {reference}, which it mounts, has other content now"
     return ""
 
 
@@ -264,9 +275,9 @@ def add_steps(builder: PlanBuilder, fate: Fate, situation: Situation, ready: Rea
 
 def _needed(service: Service, situation: Situation, ready: Ready) -> Iterable[Step]:
     """What must be there before a container of the service can be made."""
-    image = ready.images.get(image_of(situation.project, service))
-    if image is not None:
-        yield image
+    for reference in needed_by(situation.project, service):
+        if reference in ready.images:
+            yield ready.images[reference]
     for key in service.networks:
         name = situation.project.networks[key].name
         # a network that is made anew is there only when the old containers are gone

@@ -20,7 +20,8 @@ from compose.planning.observed import Observed
 from compose.planning.plan import Plan, PlanBuilder, Step
 
 LOOKS_AGAIN = ("always", "daily", "weekly")
-BUILT_IN = ("host", "dir:", "oci:")
+LAYOUT = "oci:"
+BUILT_IN = ("host", "dir:", LAYOUT)
 
 
 def image_of(project: Project, service: Service) -> str:
@@ -34,6 +35,15 @@ def absolute(reference: str, folder: str) -> str:
     if not colon or f"{kind}:" not in BUILT_IN:
         return reference
     return f"{kind}:{os.path.normpath(os.path.join(folder, path))}"
+
+
+def needed_by(project: Project, service: Service) -> tuple[str, ...]:
+    """All images that the service's containers need: its own first, those that they mount, those of
+    its hooks."""
+    mounted = [mount.source for mount in service.volumes if mount.type == "image"]
+    hooks = [hook.image for hook in service.pre_start if hook.image]
+    further = (absolute(reference, project.working_dir) for reference in (*mounted, *hooks))
+    return tuple(dict.fromkeys((image_of(project, service), *further)))
 
 
 def policy_of(service: Service, wishes: CreateOptions | RunOptions) -> str:
@@ -92,21 +102,25 @@ def _add(
     reasons: Mapping[str, str] | None = None,
 ) -> Mapping[str, Step]:
     steps: dict[str, Step] = {}
-    for reference, services in _by_image(project, names).items():
+    for reference, services in _needed(project, names).items():
         service = project.all_services[services[0]]
-        policy = policy_of(service, wishes)
+        is_own = reference == image_of(project, service)
+        # what is mounted, and the images of hooks, are only ever got when they are missing
+        policy = policy_of(service, wishes) if is_own else "missing"
         here = reference in observed.images
         if is_built_in(reference) and here:
             continue
-        if again != looks_again(policy) or (here and not again):
+        # a layout on the disk is read again as well: not being here may mean that it has changed
+        is_early = looks_again(policy) or reference.startswith(LAYOUT)
+        if again != is_early or (here and not again):
             continue
-        if not here:
+        if not here and is_own:
             _check_obtainable(project, service, reference, policy)
         steps[reference] = builder.add(
             EnsureImage(
                 reference=reference,
                 policy=policy,
-                platform=service.platform,
+                platform=service.platform if is_own else "",
                 services=services,
                 reason=f"pull policy {policy}" if here else _why(services, reasons or {}),
             )
@@ -195,6 +209,19 @@ def _by_image(project: Project, names: Iterable[str]) -> Mapping[str, tuple[str,
     return found
 
 
+def _needed(project: Project, names: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """The services that need an image in whatever way, by image; those whose own it is first."""
+    names = tuple(names)
+    found = dict(_by_image(project, names))
+    for name in names:
+        service = project.all_services[name]
+        if service.provider is None:
+            for reference in needed_by(project, service):
+                if name not in found.get(reference, ()):
+                    found[reference] = (*found.get(reference, ()), name)
+    return found
+
+
 def _check_obtainable(project: Project, service: Service, reference: str, policy: str) -> None:
     where = project.origins.nearest(("services", service.name, "image"))
     if policy == "never" and not is_built_in(reference):
@@ -213,6 +240,10 @@ def _check_obtainable(project: Project, service: Service, reference: str, policy
         )
 
 
-def references(project: Project, names: Collection[str]) -> tuple[str, ...]:
-    """What to ask the engine about."""
-    return tuple(_by_image(project, names))
+def references(project: Project, names: Collection[str]) -> Mapping[str, str]:
+    """What to ask the engine about: image -> the platform that is asked for."""
+    own = _by_image(project, names)
+    return {
+        reference: project.all_services[services[0]].platform if reference in own else ""
+        for reference, services in _needed(project, names).items()
+    }

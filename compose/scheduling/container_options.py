@@ -18,7 +18,7 @@ from compose.model.project import Project
 from compose.model.service import Service
 from compose.planning import divergence, labels
 from compose.planning.from_labels import print_dependencies
-from compose.planning.images import image_of
+from compose.planning.images import absolute, image_of
 from compose.planning.support import LOG_DRIVERS
 from compose.scheduling import tmpfs
 from runtime.frozen import dataclass, field
@@ -94,6 +94,8 @@ class Making:
     """The name that it will have: its alias on networks; empty: `name`."""
     number: int = 1
     image_id: str = ""
+    mounted_images: Mapping[str, str] = field(default_factory=dict)
+    """Image -> id, of those that it mounts."""
     replaces: str = ""
     """Name of the container that this one replaces."""
     inherit_from: str = ""
@@ -160,6 +162,9 @@ def _labels(context: _Context, config_hash: str) -> dict[str, str]:
         labels.CONFIG_FILES: ",".join(project.files),
         labels.VERSION: labels.TOOL_VERSION,
     }
+    if making.mounted_images:
+        pairs = (f"{reference}={image_id}" for reference, image_id in making.mounted_images.items())
+        own[labels.IMAGE_VOLUMES] = ",".join(pairs)
     if making.number:
         own[labels.NUMBER] = str(making.number)
     if making.slug:
@@ -189,7 +194,8 @@ def _mount(mount: ModelMount, project: Project) -> Mount:
             return Mount(type="tmpfs", size=size, mode=mode, **common)
         case "image":
             subpath = mount.image.subpath if mount.image else ""
-            return Mount(type="image", source=mount.source, subpath=subpath, **common)
+            source = absolute(mount.source, project.working_dir)
+            return Mount(type="image", source=source, subpath=subpath, **common)
         case _:
             return _bind(mount, common)
 

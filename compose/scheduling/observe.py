@@ -58,8 +58,10 @@ def _volumes(engine: Engine, project: Project) -> Mapping[str, VolumeRecord]:
 
 
 def _images(engine: Engine, project: Project, names: tuple[str, ...]) -> Mapping[str, ImageRecord]:
-    references = images.references(project, names)
-    found = ((reference, engine.image(reference)) for reference in references)
+    found = (
+        (reference, engine.image(reference, platform=platform))
+        for reference, platform in images.references(project, names).items()
+    )
     return {reference: record for reference, record in found if record is not None}
 
 

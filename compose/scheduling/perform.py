@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from compose.errors import ActionFailed
+from compose.model.service import Service
 from compose.planning import actions
 from compose.planning.dependencies import NAMESPACES, shared_with
+from compose.planning.images import absolute, image_of
 from compose.scheduling import hooks, reports
 from compose.scheduling.conditions import REACHED_WORDS, WAITED_WORDS, NotReached, judge
 from compose.scheduling.container_options import Making, container_options
@@ -107,7 +109,8 @@ async def create_container(work: Work, action: actions.CreateContainer) -> None:
         making = Making(
             name=action.first_name,
             number=action.number,
-            image_id=_image_id(work, action.service),
+            image_id=_image_id(work, image_of(work.project, service)),
+            mounted_images=_mounted_images(work, service),
             replaces=action.name if action.replaces else "",
             inherit_from=action.replaces if action.inherit else "",
             ids=shared_ids(work, action.service),
@@ -125,10 +128,16 @@ async def create_container(work: Work, action: actions.CreateContainer) -> None:
         work.tell(id, "Created", "Done")
 
 
-def _image_id(work: Work, service: str) -> str:
-    from compose.planning.images import image_of
+def _mounted_images(work: Work, service: Service) -> Mapping[str, str]:
+    references = (
+        absolute(mount.source, work.project.working_dir)
+        for mount in service.volumes
+        if mount.type == "image"
+    )
+    return {reference: _image_id(work, reference) for reference in references}
 
-    reference = image_of(work.project, work.project.all_services[service])
+
+def _image_id(work: Work, reference: str) -> str:
     known = work.observed.images.get(reference) or work.engine.image(reference)
     return known.id if known is not None else ""
 

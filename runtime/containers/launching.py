@@ -161,7 +161,9 @@ class LaunchDesk:
     def _image_layers(self, mounts: Iterable[Mount]) -> dict[str, tuple[str, ...]]:
         images = Images(self._paths)
         return {
-            mount.source: tuple(str(path) for path in images.mounted_layers(mount.source))
+            mount.source: tuple(
+                str(path) for path in images.layer_paths(mount.source, image_id=mount.image_id)
+            )
             for mount in mounts
             if mount.type == "image"
         }

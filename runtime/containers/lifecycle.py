@@ -12,7 +12,7 @@ import dataclasses
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from runtime.errors import NotFound
 from runtime.images.front import Images
@@ -39,7 +39,9 @@ def create_container(
 ) -> ContainerRecord:
     """Row, folder, volumes, injected files. Raises AlreadyExists, NotFound (image, volume),
     RuntimeFault."""
-    image = Images(paths).image_config(options.image)
+    images = Images(paths)
+    image = images.image_config(options.image)
+    options = dataclasses.replace(options, mounts=_pinned(images, options.mounts))
     record = ContainerRecord(
         id=ContainerId(secrets.token_hex(32)),
         project_id=project.id,
@@ -60,6 +62,16 @@ def create_container(
     database.set_phase(record.id, "there")
     add_event(database, record, "create", {"image": options.image})
     return record
+
+
+def _pinned(images: Images, mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    """Images that are mounted by the id that their names mean now, as the container's own image."""
+    return tuple(
+        dataclasses.replace(mount, image_id=images.find_mounted(mount.source).id)
+        if mount.type == "image"
+        else mount
+        for mount in mounts
+    )
 
 
 def volume_names(record: ContainerRecord) -> tuple[str, ...]:

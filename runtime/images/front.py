@@ -98,16 +98,18 @@ class Images:
         self.store.ensure_layers(image)
         return self.store.layer_paths(image)
 
-    def mounted_layers(self, reference: str) -> tuple[Path, ...]:
-        """The folders of an image that a container mounts, topmost first. Raises NotFound;
-        RuntimeFault for `host`, of which a container may see the public part alone."""
+    def find_mounted(self, reference: str) -> ImageRecord:
+        """An image that a container is to mount. Raises NotFound; RuntimeFault for `host`, of which
+        a container may see the public part alone."""
         if reference == host.REFERENCE:
             raise RuntimeFault(
                 "image host cannot be mounted: it would show all of this machine",
                 code="E502",
                 hint="mount the folder that is needed with `type: bind`",
             )
-        return self.layer_paths(reference)
+        if (record := self.find(reference)) is None:
+            raise unknown(reference)
+        return record
 
     def last_pulled(self, reference: str) -> float:
         """When the name was last asked for in its registry; when it came, for one made here."""

@@ -159,9 +159,9 @@ class ImageRows:
         return frozenset(row[0] for row in self._database.rows("SELECT image_id FROM container"))
 
     def mounts(self) -> tuple[tuple[str, str], ...]:
-        """(container, image as it is written there) for each image that a container mounts."""
+        """(container, id) for each image that a container mounts."""
         return tuple(
-            (record.name, mount.source)
+            (record.name, mount.image_id)
             for record in self._database.containers()
             for mount in record.options.mounts
             if mount.type == "image"

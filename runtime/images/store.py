@@ -24,7 +24,7 @@ from runtime.errors import InUse, NotFound
 from runtime.images import digests, manifest
 from runtime.images.blobs import Blobs
 from runtime.images.layers import Unpacked, unpack_layer
-from runtime.images.reference import BadReference, Reference, parse_reference
+from runtime.images.reference import Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, LayerRow, tag_of
 from runtime.images.streams import Ahead, Measured, decompressed
 from runtime.images.tar_reader import BadArchive
@@ -289,30 +289,20 @@ class Store:
 
     def users(self, image: ImageRow) -> tuple[str, ...]:
         """Names of the containers that are made from it or mount it."""
-        mounted = (name for name, source in self.rows.mounts() if self._is_named(image, source))
+        mounted = (name for name, image_id in self.rows.mounts() if image_id == image.id)
         return tuple(sorted({*self.rows.users(image.id), *mounted}))
 
     def used_ids(self) -> frozenset[str]:
         """Of all images that containers are made from or mount."""
-        images = self.rows.all()
-        mounted = {source for _name, source in self.rows.mounts()}
-        return self.rows.used_ids() | {
-            image.id for image in images if any(self._is_named(image, one) for one in mounted)
-        }
-
-    def _is_named(self, image: ImageRow, text: str) -> bool:
-        try:
-            found = self.find(text)
-        except BadReference:  # `dir:PATH`, `host`
-            return False
-        return found is not None and found.id == image.id
+        return self.rows.used_ids() | {image_id for _name, image_id in self.rows.mounts()}
 
     def _remove(
         self, image: ImageRow, names: Sequence[Reference], *, keep: bool, prune: bool
     ) -> list[str]:
         lines = []
-        if not keep and not self.rows.remove(image.id):
-            raise _used(image.id, self.users(image))
+        # When nothing was removed, somebody else was faster: with a container, or with a removal
+        if not keep and not self.rows.remove(image.id) and (users := self.users(image)):
+            raise _used(image.id, users)
         for name in names:
             if keep and name.digest:
                 self.rows.remove_digests(image.id, name.repository)

@@ -220,6 +220,8 @@ def mount_all(child: InitChild) -> None:
 
 def _mount_failed(entry: spec.Mount, error: OSError) -> RuntimeFault:
     source = entry.get("source", entry.get("type", ""))
+    if subpath := entry.get("subpath"):
+        source = f"`{subpath}` of {source}"
     return RuntimeFault(
         f"cannot mount {source} at {entry['destination']}",
         code="E402",
@@ -240,44 +242,52 @@ def _mount_one(child: InitChild, entry: spec.Mount) -> None:
 
 
 def _bind(child: InitChild, entry: spec.Mount, options: MountOptions) -> None:
-    source = _open_source(child, entry)
-    if stat.S_ISDIR(os.fstat(source).st_mode):
+    if layers := entry.get("layers"):
+        mount = _clone_of_layers(child, layers, entry.get("subpath", ""))
+    else:
+        mount = _clone_of_source(entry, recursive=options.is_recursive)
+    if stat.S_ISDIR(os.fstat(mount).st_mode):
         target = openat.ensure_directory(child.root, entry["destination"])
     else:
         target = openat.ensure_file(child.root, entry["destination"])
     _check_not_in_proc(entry["destination"], target)
-    mount = mounts.clone_tree(source, recursive=options.is_recursive)
     _set_options(mount, options, propagation=options.propagation or ((mounts.MS_PRIVATE, True),))
     mounts.attach(mount, target)
-    for descriptor in (source, target, mount):
+    for descriptor in (target, mount):
         os.close(descriptor)
 
 
-def _open_source(child: InitChild, entry: spec.Mount) -> int:
-    """A subpath is resolved inside its volume, where others may be changing links (V06)."""
-    if layers := entry.get("layers"):
-        source = _open_stack(child, layers)
-    else:
-        source = os.open(entry["source"], os.O_PATH | os.O_CLOEXEC)
-    if not entry.get("subpath"):
-        return source
-    try:
-        return openat.open_in_root(source, entry["subpath"])
-    finally:
-        os.close(source)
+def _clone_of_source(entry: spec.Mount, *, recursive: bool) -> int:
+    source = os.open(entry["source"], os.O_PATH | os.O_CLOEXEC)
+    return _clone(source, entry.get("subpath", ""), recursive=recursive)
 
 
-def _open_stack(child: InitChild, layers: Sequence[str]) -> int:
-    """The layers of an image as one tree that is mounted nowhere: over our root for a moment,
-    since only mount(2) takes as many names, and only a path."""
+def _clone_of_layers(child: InitChild, layers: Sequence[str], subpath: str) -> int:
+    """What the layers of an image are together. More than one is mounted over our root for a
+    moment: only mount(2) takes as many names, and only a path."""
+    if len(layers) == 1:
+        return _clone(os.open(layers[0], os.O_PATH | os.O_CLOEXEC), subpath, recursive=False)
     place = child.request.spec["root"]["path"]
     _mount_layers(place, layers)
-    top = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return mounts.clone_tree(top)
+        return _clone(os.open(place, os.O_PATH | os.O_CLOEXEC), subpath, recursive=False)
     finally:
         mounts.detach(place)
-        os.close(top)
+
+
+def _clone(source: int, subpath: str, *, recursive: bool) -> int:
+    """A detached bind of `source`, which is closed. A subpath is resolved inside it, where others
+    may be changing links (V06)."""
+    try:
+        if not subpath:
+            return mounts.clone_tree(source, recursive=recursive)
+        inner = openat.open_in_root(source, subpath)
+        try:
+            return mounts.clone_tree(inner, recursive=recursive)
+        finally:
+            os.close(inner)
+    finally:
+        os.close(source)
 
 
 def _check_not_in_proc(destination: str, target: int) -> None:

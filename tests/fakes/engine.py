@@ -241,8 +241,11 @@ class FakeEngine:
     def images(self) -> tuple[ImageRecord, ...]:
         return tuple(self.world.images.values())
 
-    def image(self, reference: str) -> ImageRecord | None:
-        return self.world.images.get(reference)
+    def image(self, reference: str, *, platform: str = "") -> ImageRecord | None:
+        found = self.world.images.get(reference)
+        if found is None or not platform:
+            return found
+        return found if platform == f"{found.config.os}/{found.config.architecture}" else None
 
     def events(
         self, project: str, *, since: float | None = None, until: float | None = None

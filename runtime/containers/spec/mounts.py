@@ -276,9 +276,9 @@ def _image(mount: Mount, target: str, context: SpecContext) -> spec.Mount:
     if not layers:
         raise refuse(f"image `{mount.source}` for `{target}` is not here", code="E311")
     words = ["rbind", "ro", "rro", "rprivate"]
-    made = spec.Mount(destination=target, type="bind", source=layers[0], options=words)
-    if len(layers) > 1:
-        made["layers"] = list(layers)
+    made = spec.Mount(
+        destination=target, type="bind", source=mount.source, layers=list(layers), options=words
+    )
     if mount.subpath:
         made["subpath"] = mount.subpath
     return made

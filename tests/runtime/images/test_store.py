@@ -189,7 +189,7 @@ def test_an_image_that_a_container_is_made_from_is_never_lost(store: Store, tmp_
 def test_an_image_that_a_container_mounts_is_in_use(store: Store, tmp_path: Path):
     image = load(store, tmp_path / "a", BASE, name="data:1")
     mounts = (
-        Mount(type="image", source="data:1", target="/data"),
+        Mount(type="image", source="data:1", image_id=image.id, target="/data"),
         Mount(type="image", source="dir:/x", target="/x"),
     )
     add_container(store, "", mounts=mounts)

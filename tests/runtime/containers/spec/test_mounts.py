@@ -198,7 +198,7 @@ def test_an_image_is_mounted_read_only(build):
     assert mounts(build, inner, context=layers)["/t"] == {
         "destination": "/t",
         "type": "bind",
-        "source": "/layers/2",
+        "source": "tools",
         "layers": ["/layers/2", "/layers/1"],
         "options": ["rbind", "ro", "rro", "rprivate"],
         "subpath": "x",
