@@ -38,12 +38,13 @@ def short_name(project: str, container: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsureImage:
-    """Have an image here. `services` are those made from it."""
+    """Have an image here. `services` are those made from it. `tolerant`: a failure is a warning."""
 
     reference: str
     policy: str
     platform: str = ""
     services: tuple[str, ...] = ()
+    tolerant: bool = False
     reason: str = ""
 
     def __str__(self) -> str:
@@ -52,10 +53,11 @@ class EnsureImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushImage:
-    """Send an image to its registry."""
+    """Send an image to its registry. `tolerant`: a failure is a warning."""
 
     reference: str
     services: tuple[str, ...] = ()
+    tolerant: bool = False
     reason: str = ""
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from compose.errors import ComposeError
 from compose.model.project import Project
 from compose.model.service import Service
-from compose.options import CreateOptions, PullOptions, RunOptions
+from compose.options import CreateOptions, PullOptions, PushOptions, RunOptions
 from compose.planning.actions import EnsureImage, PushImage
 from compose.planning.observed import Observed
 from compose.planning.plan import Plan, PlanBuilder, Step
@@ -137,8 +137,10 @@ def pulling(
     project: Project, names: Iterable[str], options: PullOptions, observed: Observed
 ) -> Plan:
     """What `pull` does: every image, unless the policy is content with the one that is here."""
+    names = tuple(names)
     builder = PlanBuilder()
-    for reference, services in _pullable(project, names, options).items():
+    own = _pullable(project, names, options)
+    for reference, services in own.items():
         service = project.all_services[services[0]]
         policy = options.policy or _pull_policy(service)
         if policy == "missing" and reference in observed.images:
@@ -149,24 +151,46 @@ def pulling(
                 policy=policy,
                 platform=service.platform,
                 services=services,
+                tolerant=options.ignore_pull_failures,
                 reason=f"pull policy {policy}",
+            )
+        )
+    named = _by_image(project, names)
+    for reference, services in _needed(project, names).items():
+        # what is mounted, and the images of hooks, are only ever got when they are missing
+        if reference in named or reference in observed.images or is_built_in(reference):
+            continue
+        builder.add(
+            EnsureImage(
+                reference=reference,
+                policy="missing",
+                services=services,
+                tolerant=options.ignore_pull_failures,
+                reason=f"needed by {', '.join(services)}",
             )
         )
     return builder.build()
 
 
-def pushing(project: Project, names: Iterable[str]) -> Plan:
+def pushing(project: Project, names: Iterable[str], options: PushOptions) -> Plan:
     """What `push` does: every image that is built and has a name of its own, with its other
     tags."""
     builder = PlanBuilder()
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         service = project.all_services[name]
-        if service.image and service.build:
+        if service.build and service.image and not is_built_in(service.image):
             for reference in (service.image, *service.build.tags):
                 found[reference] = (*found.get(reference, ()), name)
     for reference, services in found.items():
-        builder.add(PushImage(reference=reference, services=services, reason="asked for"))
+        builder.add(
+            PushImage(
+                reference=reference,
+                services=services,
+                tolerant=options.ignore_push_failures,
+                reason="asked for",
+            )
+        )
     return builder.build()
 
 

@@ -32,19 +32,23 @@ async def ensure_image(work: Work, action: actions.EnsureImage) -> None:
     """`Pulling` ... `Pulled`; nothing is said of an image that turns out to be here."""
     name = f"Image {action.reference}"
     on_progress = None if work.quiet_pull else functools.partial(tell_progress, work.on_event, name)
-    with work.told(name, "Pulling", "Pulled"):
-        await work.engine.ensure_image(
-            action.reference,
-            policy=action.policy,
-            platform=action.platform,
-            on_progress=on_progress,
-        )
+    with work.told(name, "Pulling", "Pulled", tolerant=action.tolerant):
+        try:
+            await work.engine.ensure_image(
+                action.reference,
+                policy=action.policy,
+                platform=action.platform,
+                on_progress=on_progress,
+            )
+        except Exception:
+            work.not_pulled.append(action)
+            raise
 
 
 async def push_image(work: Work, action: actions.PushImage) -> None:
     name = f"Image {action.reference}"
     on_progress = None if work.quiet_pull else functools.partial(tell_progress, work.on_event, name)
-    with work.told(name, "Pushing", "Pushed"):
+    with work.told(name, "Pushing", "Pushed", tolerant=action.tolerant):
         await work.engine.push_image(action.reference, on_progress=on_progress)
 
 

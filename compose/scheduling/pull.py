@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from compose.errors import ActionFailed
 from compose.model.service import Service
 from compose.options import PullOptions
 from compose.planning import images
@@ -11,6 +10,7 @@ from compose.planning.selection import check_services
 from compose.scheduling.events import ResourceEvent
 from compose.scheduling.observe import observe
 from compose.scheduling.session import Session
+from compose.scheduling.work import Work
 
 
 async def pull(session: Session, options: PullOptions) -> None:
@@ -26,12 +26,23 @@ async def pull(session: Session, options: PullOptions) -> None:
     plan = images.pulling(project, names, options, observed)
     for reference in images.already_here(project, names, options, observed):
         _skip(session, reference, "Image is already present locally")
+    work = session.work(observed, quiet_pull=options.quiet)
+    session.announce(plan, observed)
     try:
-        await session.carry_out(plan, observed, quiet_pull=options.quiet)
-    except ActionFailed as error:
-        if not options.ignore_pull_failures:
-            raise
-        session.warn(error.message)
+        await session.run(plan, work)
+    finally:
+        _tell_buildable(session, work)
+
+
+def _tell_buildable(session: Session, work: Work) -> None:
+    """What could not be pulled and can be built: the command that does it, in Docker's words."""
+    services = session.project.all_services
+    names = [name for action in work.not_pulled for name in action.services if services[name].build]
+    if names:
+        session.warn(
+            "Some service image(s) must be built from source by running:\n"
+            f"    pycompose build {' '.join(names)}"
+        )
 
 
 def _tell_skipped(session: Session, service: Service) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from compose.errors import ActionFailed
 from compose.options import PushOptions
 from compose.planning import images
 from compose.planning.dependencies import closure
@@ -25,11 +24,6 @@ async def push(session: Session, options: PushOptions) -> None:
             session.on_event(
                 ResourceEvent(id=f"Image {service.image}", text="Skipped", status="Done")
             )
-    plan = images.pushing(project, names)
+    plan = images.pushing(project, names, options)
     observed = observe(session.engine, project, names=())
-    try:
-        await session.carry_out(plan, observed, quiet_pull=options.quiet)
-    except ActionFailed as error:
-        if not options.ignore_push_failures:
-            raise
-        session.warn(error.message)
+    await session.carry_out(plan, observed, quiet_pull=options.quiet)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from compose.errors import NotFound
 from compose.model.project import Project
-from compose.planning.actions import WaitFor
+from compose.planning.actions import EnsureImage, WaitFor
 from compose.planning.observed import Observed
 from compose.scheduling.events import Message, OnEvent, ResourceEvent
 from compose.scheduling.states import States
@@ -45,6 +45,8 @@ class Work:
         """What `--wait` has seen ready, and must still be when all else is."""
         self.starting: frozenset[str] = frozenset()
         """Names of the containers that the plan under way starts."""
+        self.not_pulled: list[EnsureImage] = []
+        """Images that could not be had."""
         self.on_made: Callable[[ContainerRecord, str], None] = lambda record, name: None
         """Told of each as soon as it exists, with that name."""
 
@@ -73,12 +75,19 @@ class Work:
             self.on_event(Message(level="warning", text=f"{name}: {warning}"))
 
     @contextmanager
-    def told(self, id: str, working: str, done: str) -> Iterator[None]:
-        """`Creating` before the block, `Created` after it, the error in one line when it fails."""
+    def told(self, id: str, working: str, done: str, *, tolerant: bool = False) -> Iterator[None]:
+        """`Creating` before the block, `Created` after it, the error in one line when it fails.
+
+        With `tolerant` that is a warning, and the end of it.
+        """
         self.tell(id, working)
         try:
             yield
         except Exception as error:
-            self.tell(id, "Error", "Error", str(error).partition("\n")[0])
+            said = str(error).partition("\n")[0]
+            if tolerant:
+                self.tell(id, "Warning", "Warning", said)
+                return
+            self.tell(id, "Error", "Error", said)
             raise
         self.tell(id, done, "Done")

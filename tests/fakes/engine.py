@@ -319,6 +319,12 @@ class FakeEngine:
             raise NotFound(f"no such image: {reference}")
         return self.world.images[reference]
 
+    async def push_image(self, reference: str, *, on_progress: Any = None) -> tuple[str, int]:
+        await self._act(f"push image {reference}")
+        if reference not in self.world.images:
+            raise NotFound(f"no such image: {reference}")
+        return "sha256:" + "ab" * 32, 7
+
     async def remove_image(self, reference: str) -> None:
         await self._act(f"remove image {reference}")
         if self.world.images.pop(reference, None) is None:

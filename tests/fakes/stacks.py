@@ -43,10 +43,11 @@ class Play:
         return FakeEngine(self.world, project=name, folder=folder, files=files)
 
     def write(self, text: str) -> None:
-        """The Compose file; a service without an image has `host`."""
+        """The Compose file; a service without image and build has `host`."""
         said = yaml.safe_load(text)
         for service in said["services"].values():
-            service.setdefault("image", "host")
+            if "build" not in service:
+                service.setdefault("image", "host")
         (self.folder / "compose.yaml").write_text(yaml.safe_dump(said, sort_keys=False))
 
     def changed(self, text: str) -> Play:
