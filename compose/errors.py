@@ -76,7 +76,8 @@ class Fault:
     def headline(self) -> str:
         """`compose.yaml:12:5: error E031: unknown attribute ...`, one line."""
         place = f"{self.where}: " if self.where else ""
-        return f"{place}error {self.code}: {self.message}"
+        word = "warning" if self.code.startswith("W") else "error"
+        return f"{place}{word} {self.code}: {self.message}"
 
     def __str__(self) -> str:
         parts = [self.headline]

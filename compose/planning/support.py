@@ -40,25 +40,39 @@ NOT_HONOURED = (
     Rule(
         attribute="provider",
         level=ERROR,
-        why="services that another program provides cannot be started yet",
+        why="services that another program provides are not started here",
+        hint="start it before `up`, and leave the service out",
     ),
-    Rule(attribute="models", level=ERROR, why="models cannot be provided"),
-    Rule(attribute="gpus", level=ERROR, why="GPUs cannot be handed to containers yet"),
+    Rule(
+        attribute="models",
+        level=ERROR,
+        why="models cannot be provided",
+        hint="run a model server as a service, and name its address in `environment`",
+    ),
+    Rule(
+        attribute="gpus",
+        level=ERROR,
+        why="GPUs cannot be handed to containers",
+        hint="name their device files under `devices`, as in /dev/dri",
+    ),
     Rule(
         attribute="use_api_socket",
         level=ERROR,
         why="there is no engine socket to hand to the container",
+        hint="leave it out",
     ),
     Rule(
         attribute="runtime",
         level=ERROR,
         why="another runtime cannot be chosen",
+        hint="leave it out",
         harmless=OUR_RUNTIMES,
     ),
     Rule(
         attribute="userns_mode",
         level=ERROR,
         why="only the host's user namespace can be used",
+        hint="leave it out, or write `host`",
         harmless=("", "host"),
     ),
     Rule(attribute="credential_spec", level=WARNING, why="is for Windows"),
@@ -87,8 +101,8 @@ NOT_HONOURED = (
     Rule(
         attribute="deploy.resources.reservations.devices",
         level=ERROR,
-        why="devices cannot be reserved yet",
-        hint="use `devices` for a device file of this machine",
+        why="devices cannot be reserved",
+        hint="name their device files under `devices`, as in /dev/dri",
     ),
 )
 
@@ -185,7 +199,10 @@ def _ports(project: Project, service: Service) -> Iterator[Finding]:
     for index, port in enumerate(service.ports):
         path = ("services", service.name, "ports", index)
         if port.protocol == "sctp":
-            yield ERROR, _fault(project, path, "ports of SCTP cannot be published")
+            yield (
+                ERROR,
+                _fault(project, path, "ports of SCTP cannot be published", "TCP and UDP can"),
+            )
         is_fixed = port.published and "-" not in port.published
         if is_fixed and service.replicas > 1 and service.network_mode != "host":
             yield (
@@ -215,7 +232,15 @@ def _mounts(project: Project, service: Service) -> Iterator[Finding]:
     for index, mount in enumerate(service.volumes):
         if mount.type in ("npipe", "cluster"):
             path = ("services", service.name, "volumes", index)
-            yield ERROR, _fault(project, path, f"mounts of type {mount.type} cannot be made")
+            yield (
+                ERROR,
+                _fault(
+                    project,
+                    path,
+                    f"mounts of type {mount.type} cannot be made",
+                    "use bind or volume",
+                ),
+            )
 
 
 def _file_references(project: Project, service: Service) -> Iterator[tuple[str, int, Any, Any]]:
@@ -232,7 +257,8 @@ def _files(project: Project, service: Service) -> Iterator[Finding]:
     for kind, index, reference, source in _file_references(project, service):
         if source.external or getattr(source, "driver", "") or source.template_driver:
             message = f"unsupported external {kind} {reference.source}"
-            yield ERROR, _fault(project, (f"{kind}s", reference.source), message)
+            hint = f"a {kind} comes from `file` or `environment`"
+            yield ERROR, _fault(project, (f"{kind}s", reference.source), message, hint)
         for owner in ("uid", "gid"):
             if not (getattr(reference, owner) or "0").isdigit():
                 path = ("services", service.name, f"{kind}s", index)
@@ -248,6 +274,7 @@ def _healthcheck(project: Project, service: Service) -> Iterator[Finding]:
                 project,
                 ("services", service.name, "healthcheck", "start_interval"),
                 "healthcheck.start_interval requires healthcheck.start_period to be set",
+                "add `start_period`",
             ),
         )
 
@@ -269,7 +296,10 @@ def _hooks(project: Project, service: Service) -> Iterator[Finding]:
     for index, hook in enumerate(service.pre_start):
         if hook.per_replica:
             path = ("services", service.name, "pre_start", index, "per_replica")
-            yield ERROR, _fault(project, path, "`per_replica: true` is not supported")
+            yield (
+                ERROR,
+                _fault(project, path, "hooks run once per service: `per_replica` cannot be true"),
+            )
 
 
 _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
