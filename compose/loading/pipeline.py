@@ -75,7 +75,8 @@ class Model:
 
     @property
     def home(self) -> str:
-        return os.environ.get("HOME", "") or os.path.expanduser("~")
+        """What `~` is: of the caller, whatever `.env` says."""
+        return self.request.shell.get("HOME", "") or os.path.expanduser("~")
 
 
 # ---- stages of a document

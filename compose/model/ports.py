@@ -17,7 +17,7 @@ _HIGHEST = 65535
 MOST_ENTRIES = 70_000
 """Every port once, and some: a list of ranges must not fill the memory."""
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
+_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}", re.ASCII)
 
 
 @attributes

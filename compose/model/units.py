@@ -17,10 +17,11 @@ Seconds = float
 """A duration; Compose files may go down to nanoseconds."""
 
 _SIZE = re.compile(
-    r"(?P<number>\d+(?:\.\d+)?|\.\d+) ?(?P<unit>[kKmMgGtTpP]?)(?P<i>i?)(?P<b>[bB]?)$"
+    r"(?P<number>\d+(?:\.\d+)?|\.\d+) ?(?P<unit>[kKmMgGtTpP]?)(?P<i>i?)(?P<b>[bB]?)",
+    re.ASCII,
 )
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_PART = re.compile(r"(\d*\.?\d*)([^\d.]+)")
+_PART = re.compile(r"(\d*\.?\d*)([^\d.]+)", re.ASCII)
 _NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
@@ -45,12 +46,12 @@ def parse_size(text: str) -> Bytes:
     """`1.5gb` -> bytes; a unit is optional, `-1` is allowed as a plain number."""
     if len(text) > _MOST_CHARACTERS:
         raise ValueError(f"`{text}` is no size")
-    if re.fullmatch(r"[+-]?\d+", text):
+    if re.fullmatch(r"[+-]?[0-9]+", text):
         return _fits(int(text), text)
-    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", text) and len(text) < 40:
+    if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]+", text) and len(text) < 40:
         number = float(text)
         return _fits(int(number) if math.isfinite(number) else _LONGEST + 1, text)
-    found = _SIZE.match(text)
+    found = _SIZE.fullmatch(text)
     if not found:
         raise ValueError(f"`{text}` is no size")
     if found["i"] and not found["unit"]:
