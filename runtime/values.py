@@ -58,6 +58,8 @@ class Mount:
     """bind: enabled, disabled, writable, readonly; empty is enabled, and read-only mounts
     recursively so."""
     create_host_path: bool = False
+    host_owner: tuple[int, int] | None = None
+    """uid and gid that get the folders made for it; None: the engine's."""
     nocopy: bool = False
     subpath: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -6,6 +6,9 @@ Source: 15.5 of the Compose file reference.
 
 from __future__ import annotations
 
+import os
+import re
+
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
 
 
@@ -17,3 +20,14 @@ class CredentialSpec:
     file: str = ""
     registry: str = ""
     extensions: Extensions = attribute(default=EMPTY, written=False)
+
+
+def seccomp_file(entry: str, folder: str) -> str:
+    """The file that a `security_opt` names as its profile, as a whole path; empty: it names none.
+
+    Like every path of a file it begins at the project's folder.
+    """
+    match = re.fullmatch(r"\s*seccomp\s*[=:]\s*(.+?)\s*", entry, re.DOTALL)
+    if match is None or match[1] in ("unconfined", "builtin", "default"):
+        return ""
+    return os.path.normpath(os.path.join(folder, match[1]))

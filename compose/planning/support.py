@@ -13,6 +13,7 @@ from typing import Any
 
 from compose.errors import Fault, InvalidFile, Path
 from compose.model.project import Project
+from compose.model.security import seccomp_file
 from compose.model.service import Service
 from compose.planning.dependencies import check_circles
 from compose.planning.networks import NOT_OURS
@@ -324,6 +325,11 @@ def _missing_sources(
             hint = "make it, or use the short form, which makes a folder"
             message = f"bind source path does not exist: {mount.source}"
             yield ERROR, _fault(project, path, message, hint, "E251")
+    for index, entry in enumerate(service.security_opt):
+        if (file := seccomp_file(entry, project.working_dir)) in missing:
+            path = ("services", service.name, "security_opt", index)
+            message = f"seccomp profile does not exist: {file}"
+            yield ERROR, _fault(project, path, message, code="E251")
     for kind, _index, reference, source in _file_references(project, service):
         if source.file in missing:
             message = f"{kind} file does not exist: {source.file}"

@@ -7,14 +7,13 @@ planning/support.py. Source: reference cli.md 4 and 5, compose-file.md 15.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from compose.model.attribute import given
 from compose.model.mounts import Mount as ModelMount
 from compose.model.project import Project
+from compose.model.security import seccomp_file
 from compose.model.service import Service
 from compose.planning import divergence, labels
 from compose.planning.from_labels import print_dependencies
@@ -197,10 +196,10 @@ def _mount(mount: ModelMount, project: Project) -> Mount:
             source = absolute(mount.source, project.working_dir)
             return Mount(type="image", source=source, subpath=subpath, **common)
         case _:
-            return _bind(mount, common)
+            return _bind(mount, project, common)
 
 
-def _bind(mount: ModelMount, common: Mapping[str, Any]) -> Mount:
+def _bind(mount: ModelMount, project: Project, common: Mapping[str, Any]) -> Mount:
     bind = mount.bind
     if bind is None:
         return Mount(type="bind", source=mount.source, **common)
@@ -210,8 +209,15 @@ def _bind(mount: ModelMount, common: Mapping[str, Any]) -> Mount:
         propagation=bind.propagation,
         recursive=bind.recursive,
         create_host_path=bind.create_host_path,
+        host_owner=_caller(project.environment),
         **common,
     )
+
+
+def _caller(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """Who is behind sudo: the folders that are made in his project are his."""
+    uid, gid = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
+    return (int(uid), int(gid)) if uid.isdecimal() and gid.isdecimal() else None
 
 
 def _volume(mount: ModelMount, project: Project, common: Mapping[str, Any]) -> Mount:
@@ -370,17 +376,11 @@ def _extra_hosts(context: _Context) -> tuple[tuple[str, str], ...]:
 
 
 def _security_opt(context: _Context) -> tuple[str, ...]:
-    """With the profile's path as a whole one: like every path of a file it begins at the project's
-    folder.
-    """
-    return tuple(_whole_path(entry, context.project) for entry in context.service.security_opt)
-
-
-def _whole_path(entry: str, project: Project) -> str:
-    match = re.fullmatch(r"(\s*seccomp\s*[=:]\s*)(.+)", entry, re.DOTALL)
-    if match is None or match[2] in ("unconfined", "builtin", "default"):
-        return entry
-    return match[1] + os.path.join(project.working_dir, match[2])
+    folder = context.project.working_dir
+    return tuple(
+        f"seccomp={file}" if (file := seccomp_file(entry, folder)) else entry
+        for entry in context.service.security_opt
+    )
 
 
 def _ulimits(context: _Context) -> tuple[Ulimit, ...]:

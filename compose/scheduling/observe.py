@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 from compose.model.project import Project
+from compose.model.security import seccomp_file
 from compose.planning import images, labels
 from compose.planning.observed import Observed
 from runtime.engine import Engine
@@ -72,14 +73,19 @@ def file_digests(project: Project, names: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _missing_paths(project: Project, names: tuple[str, ...]) -> frozenset[str]:
-    """Of what must be there: those files, and binds that are not to be made."""
+    """Of what must be there: those files, profiles, and binds that are not to be made."""
     binds = {
         mount.source
         for name in names
         for mount in project.all_services[name].volumes
         if mount.type == "bind" and not (mount.bind and mount.bind.create_host_path)
     }
-    needed = {*binds, *_files(project, names)} - {""}
+    profiles = {
+        seccomp_file(entry, project.working_dir)
+        for name in names
+        for entry in project.all_services[name].security_opt
+    }
+    needed = {*binds, *profiles, *_files(project, names)} - {""}
     return frozenset(path for path in needed if not os.path.lexists(path))
 
 

@@ -12,10 +12,10 @@ from runtime.linux import faults, proc
 from runtime.values import Mount
 
 
-def ensure_source(mount: Mount, *, owner: tuple[int, int] | None = None) -> None:
+def ensure_source(mount: Mount) -> None:
     """Make the folder of a bind with `create_host_path` where nothing is. Raises RuntimeFault.
 
-    `owner` (uid, gid) gets every folder that is made: under sudo the caller's, whose project it is.
+    `host_owner` gets every folder that is made: under sudo the caller, whose project it is.
     """
     source = mount.source
     if not os.path.isabs(source) or "\0" in source:
@@ -33,7 +33,7 @@ def ensure_source(mount: Mount, *, owner: tuple[int, int] | None = None) -> None
     with system_call(
         f"cannot make the bind source `{source}`", tried=f"making {source}", code="E443"
     ):
-        _make_folders(source, owner)
+        _make_folders(source, mount.host_owner)
 
 
 def _check_reachable(mount: Mount) -> None:

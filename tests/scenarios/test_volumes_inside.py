@@ -191,7 +191,7 @@ def staged(image: str) -> Iterator[tuple[Pycompose, dict[str, str]]]:
     services |= {
         name: shell(case.script, image=image, **case.attributes) for name, case in CASES.items()
     }
-    with stage(environment={"PCT_VARIABLE": "from outside"}) as pycompose:
+    with stage({"PCT_VARIABLE": "from outside"}) as pycompose:
         (pycompose.folder / "src").mkdir()
         (pycompose.folder / "src/file").write_text("of the host\n")
         (pycompose.folder / "out").mkdir()
@@ -314,3 +314,53 @@ def test_a_named_volume_outlives_its_containers_and_an_anonymous_one_is_renewed(
         (kept,) = pycompose("volume", "ls", "-q").stdout.split()
         pycompose("volume", "rm", kept)
     assert (first["web"], second["web"], third["web"]) == ("a a", "a b a b", "a b c c")
+
+
+MISSING = """\
+services:
+  web:
+    image: host
+    volumes:
+      - type: bind
+        source: ./nothere
+        target: /x
+        bind: {create_host_path: false}
+    security_opt: ["seccomp=profile.json"]
+    secrets: [key]
+secrets:
+  key:
+    file: ./nokey
+"""
+
+
+def test_files_that_are_not_there_are_named_with_their_lines_and_nothing_is_made():
+    with stage() as pycompose:
+        pycompose.compose_file(MISSING)
+        up = pycompose("up", "-d", check=False)
+        folder = pycompose.folder
+        assert pycompose("ps", "-aq").stdout == ""
+    assert (up.returncode, up.stdout) == (1, "")
+    assert up.stderr == f"""\
+compose.yaml:5:9: error E251: bind source path does not exist: {folder}/nothere
+  5 |       - type: bind
+    |         ^^^^
+   at services.web.volumes[0]
+hint: make it, or use the short form, which makes a folder
+
+compose.yaml:9:20: error E251: seccomp profile does not exist: {folder}/profile.json
+  9 |     security_opt: ["seccomp=profile.json"]
+    |                    ^^^^^^^^^^^^^^^^^^^^^^
+   at services.web.security_opt[0]
+
+compose.yaml:13:5: error E251: secret file does not exist: {folder}/nokey
+ 13 |     file: ./nokey
+    |     ^^^^
+   at secrets.key.file
+"""
+
+
+def test_folders_made_under_sudo_are_the_callers(image: str):
+    with stage({"SUDO_UID": "1234", "SUDO_GID": "1235"}) as pycompose:
+        run_all(pycompose, {"web": shell("true", image=image, volumes=["./made/deep:/x"])})
+        for folder in (pycompose.folder / "made", pycompose.folder / "made/deep"):
+            assert (folder.stat().st_uid, folder.stat().st_gid) == (1234, 1235)

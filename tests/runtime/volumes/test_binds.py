@@ -24,7 +24,7 @@ def refused(mount: Mount) -> RuntimeFault:
 def test_what_is_there_is_left_as_it_is(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "file").chmod(0o600)
-    binds.ensure_source(bind(tmp_path / "file", create_host_path=True), owner=(7, 7))
+    binds.ensure_source(bind(tmp_path / "file", create_host_path=True, host_owner=(7, 7)))
     status = (tmp_path / "file").stat()
     assert (status.st_uid, status.st_mode & 0o777) == (os.getuid(), 0o600)
 
@@ -41,7 +41,7 @@ def test_a_missing_folder_is_made_and_belongs_to_the_caller_with_its_new_parents
     """DESIGN.md 5: under sudo the folders are the caller's."""
     previous = os.umask(0o077)
     try:
-        binds.ensure_source(bind(tmp_path / "a/b", create_host_path=True), owner=(1234, 1235))
+        binds.ensure_source(bind(tmp_path / "a/b", create_host_path=True, host_owner=(1234, 1235)))
     finally:
         os.umask(previous)
     assert [
