@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.linux import faults
+from runtime.linux import calls, faults
 
 RECORD = struct.Struct("<QQQ")
 STREAMS = ("stdout", "stderr")
@@ -72,10 +72,19 @@ class SegmentWriter:
         """Move what the pipe (non-blocking) holds; 0 is its end. Raises BlockingIOError when it is
         empty, OSError when the disk refuses; what was not moved is still in the pipe."""
         with faults.point("move log"):
-            moved = os.splice(pipe, self._files[stream], CHUNK, flags=os.SPLICE_F_NONBLOCK)
+            moved = os.splice(
+                pipe, self._files[stream], self._wanted(pipe), flags=os.SPLICE_F_NONBLOCK
+            )
         if moved:
             self._added(stream, moved)
         return moved
+
+    def _wanted(self, pipe: int) -> int:
+        """How much to move at once: no more than there is room for, then the rest of the line."""
+        if not self._rotation.max_size:
+            return CHUNK
+        left = self._rotation.max_size - sum(self._ends)
+        return min(CHUNK, left) if left > 0 else _length_of_line(pipe)
 
     def write(self, stream: int, data: bytes) -> None:
         """Add bytes that come from no pipe (a terminal). Raises OSError."""
@@ -146,6 +155,22 @@ class SegmentWriter:
         self._open(self._number + 1)
         for number in segment_numbers(self._folder)[: -self._rotation.max_files]:
             forget_segment(self._folder, number)
+
+
+def _length_of_line(pipe: int) -> int:
+    """Up to the newline that comes next in the pipe, which stays as it is; all of it, where none
+    does."""
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        # raises BlockingIOError where splice would
+        calls.tee(pipe, writing, OVERSHOOT, os.SPLICE_F_NONBLOCK)
+        os.close(writing)
+        writing = -1
+        return os.read(reading, OVERSHOOT).find(b"\n") + 1 or CHUNK
+    finally:
+        os.close(reading)
+        if writing >= 0:
+            os.close(writing)
 
 
 def forget_segment(folder: Path, number: int) -> None:

@@ -212,6 +212,9 @@ class SegmentSource:
 
 
 Records = Iterator[tuple[int, int, int]]
+ATTEMPTS = 10
+"""To open a file that is renamed meanwhile."""
+
 Span = tuple[int, int, int, int]
 """Stream (START: none), begin and end in its file, time."""
 
@@ -301,12 +304,13 @@ class JsonSource:
             return
         while True:
             yield from self._read_file()
-            following = self._following()
+            following = self._open_following()
             if following is None:
                 return
+            # what was written between the last read and the rotation
             yield from self._read_file()
             self.close()
-            self._file = os.open(following, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = following
 
     def close(self) -> None:
         if self._file is not None:
@@ -340,16 +344,34 @@ class JsonSource:
             *lines, self._rest = (self._rest + data).split(b"\n")
             yield from map(_from_json, lines)
 
-    def _following(self) -> Path | None:
+    def _open_following(self) -> int | None:
         """The file after the open one; the oldest, when that is gone; None for the newest."""
+        for _attempt in range(ATTEMPTS):
+            path, is_next = self._following()
+            if path is None:
+                return None
+            try:
+                following = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                # between two names: it is found the next time
+                continue
+            # a rotation in the meantime would have given the name to a later file
+            now, _ = self._following()
+            if now is not None and _is_same(now, os.fstat(following)):
+                self.lost += not is_next
+                return following
+            os.close(following)
+        return None
+
+    def _following(self) -> tuple[Path | None, bool]:
+        """Its path, and whether nothing lies between."""
         assert self._file is not None
         own = os.fstat(self._file)
         files = [path for path in self._files() if path.suffix != ".gz"]
         for place, path in enumerate(files):
             if _is_same(path, own):
-                return files[place + 1] if place + 1 < len(files) else None
-        self.lost += 1
-        return next((path for path in files if path.exists()), None)
+                return (files[place + 1] if place + 1 < len(files) else None), True
+        return next((path for path in files if path.exists()), None), False
 
 
 def _is_same(path: Path, status: os.stat_result) -> bool:

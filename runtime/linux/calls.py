@@ -76,6 +76,7 @@ prctl = _library("prctl", ctypes.c_int, _WORD, _WORD, _WORD, _WORD)
 capget = _library("capget", _POINTER, _POINTER)
 capset = _library("capset", _POINTER, _POINTER)
 fstatfs = _library("fstatfs", ctypes.c_int, _POINTER)
+tee = _library("tee", ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
 syncfs = _library("syncfs", ctypes.c_int)
 sync_file_range = _library(
     "sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint

@@ -45,9 +45,12 @@ async def settle(
         container.oom_kills = record.oom_kills
         container.change(oom_killed=True)
         project.publish(container, "oom")
-    _note_end(project, container, record, error)
+    # decided before it is told: whoever hears of a `die` hears whether it comes back
+    pause = _pause_before_restart(project, container, record)
+    _note_end(project, container, record, error, comes_back=pause is not None)
     await _release(project, container)
-    follow_policy(project, container)
+    if pause is not None and container.state.status == "restarting":
+        restart_later(project, container, pause)
     container.ended.set()
     project.note_change()
     if container.record.options.auto_remove and container.state.status == "exited":
@@ -62,12 +65,20 @@ async def _drain(project: Project, container: Supervised) -> None:
     container.close()
 
 
-def _note_end(project: Project, container: Supervised, record: ProcessRecord, error: str) -> None:
+def _note_end(
+    project: Project,
+    container: Supervised,
+    record: ProcessRecord,
+    error: str,
+    *,
+    comes_back: bool,
+) -> None:
     assert record.exit_code is not None
     finished_at = record.finished_at or time.time()
     duration = max(0, int(finished_at - container.state.started_at))
     container.change(
-        status="exited",
+        status="restarting" if comes_back else "exited",
+        restart_count=container.restart.count,
         exit_code=record.exit_code,
         finished_at=finished_at,
         error=error,
@@ -86,22 +97,19 @@ async def _release(project: Project, container: Supervised) -> None:
         report(f"{container.record.name}: {fault.message}: {fault.answered}")
 
 
-def follow_policy(project: Project, container: Supervised) -> None:
-    """Restart it after a pause, or leave it."""
+def _pause_before_restart(
+    project: Project, container: Supervised, record: ProcessRecord
+) -> float | None:
+    """Seconds; None: its policy leaves it down."""
+    assert record.exit_code is not None
     container.restart, instructions = restart.advance(
         container.record.options.restart,
         container.restart,
-        restart.Ended(exit_code=container.state.exit_code),
+        restart.Ended(exit_code=record.exit_code),
         project.clock(),
     )
-    for instruction in instructions:
-        match instruction:
-            case restart.StartAgain(after=pause):
-                restart_later(project, container, pause)
-            case restart.StayDown():
-                if container.state.status == "restarting":
-                    container.change(status="exited")
-                    project.write_state(container)
+    pauses = (one.after for one in instructions if isinstance(one, restart.StartAgain))
+    return next(pauses, None)
 
 
 def restart_later(project: Project, container: Supervised, pause: float) -> None:

@@ -42,7 +42,9 @@ class JsonLog:
         self._path = folder / f"{container_id}-json.log"
         self._settings = settings
         self._spool = folder / "spool"
-        self._attributes = dict(settings.attributes)
+        # Go prints maps in the order of their keys
+        self._attributes = dict(sorted(settings.attributes.items()))
+        self._packing: threading.Thread | None = None
         files.ensure_directory(self._spool)
         self._unfinished = {stream: _Line() for stream in STREAMS}
         self._file = self._open_file()
@@ -109,15 +111,29 @@ class JsonLog:
         self._rotate_spool()
 
     def _write_lines(self, stream: int, lines: list[tuple[bytes, str]]) -> None:
-        if not lines:
-            return
-        attributes = self._attributes
         name = STREAMS[stream]
-        text = "".join(json_line(line, name, stamp, attributes) for line, stamp in lines)
-        self._rotate_file()
-        os.write(self._file, text.encode())
-        self._converted[stream] += sum(len(line) for line, _stamp in lines)
-        self._note()
+        pieces = [json_line(line, name, stamp, self._attributes) for line, stamp in lines]
+        written = 0
+        while written < len(pieces):
+            self._rotate_file()
+            count = self._fitting(pieces, written)
+            os.write(self._file, "".join(pieces[written : written + count]).encode())
+            done = lines[written : written + count]
+            self._converted[stream] += sum(len(line) for line, _stamp in done)
+            self._note()
+            written += count
+
+    def _fitting(self, pieces: list[str], begin: int) -> int:
+        """How many go into this file: Docker looks at its size before every line."""
+        limit = self._settings.rotation.max_size
+        if not limit:
+            return len(pieces) - begin
+        size = os.fstat(self._file).st_size
+        for index in range(begin, len(pieces)):
+            size += len(pieces[index].encode())
+            if size >= limit:
+                return index - begin + 1
+        return len(pieces) - begin
 
     def _finish_lines(self) -> None:
         for stream, name in enumerate(STREAMS):
@@ -143,7 +159,10 @@ class JsonLog:
     def _open_file(self) -> int:
         with faults.point("open log"):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            return os.open(self._path, flags, 0o640)
+            descriptor = os.open(self._path, flags, 0o640)
+            # D70, whatever our umask
+            os.fchmod(descriptor, 0o640)
+            return descriptor
 
     def _rotate_file(self) -> None:
         """Before a write, by the size so far (moby's way): name, name.1, name.2 ..."""
@@ -151,8 +170,13 @@ class JsonLog:
         if not rotation.max_size or os.fstat(self._file).st_size < rotation.max_size:
             return
         os.close(self._file)
+        if self._packing is not None:
+            # as moby: what is being packed has a name that the next one takes
+            self._packing.join()
         with faults.point("rotate log"):
-            rotate(self._path, keep=rotation.max_files, compress=self._settings.compress)
+            self._packing = rotate(
+                self._path, keep=rotation.max_files, compress=self._settings.compress
+            )
         self._file = self._open_file()
         self._note()
 
@@ -214,27 +238,32 @@ def rfc3339(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}" if fraction else "") + "Z"
 
 
-def rotate(path: Path, *, keep: int, compress: bool) -> None:
+def rotate(path: Path, *, keep: int, compress: bool) -> threading.Thread | None:
     """Make place at `path`; of `keep` files the new one is the first. Readers keep what they have
-    open."""
+    open. The thread, if there is one, packs what was there.
+    """
     suffix = ".gz" if compress else ""
     if keep < 2:
         path.unlink()
-        return
+        return None
+    first = path.with_name(f"{path.name}.1")
+    if compress and first.exists():
+        # whoever packed it was killed
+        _pack(first)
     path.with_name(f"{path.name}.{keep - 1}{suffix}").unlink(missing_ok=True)
     for number in range(keep - 2, 0, -1):
         older = path.with_name(f"{path.name}.{number}{suffix}")
         if older.exists():
             older.rename(path.with_name(f"{path.name}.{number + 1}{suffix}"))
-    first = path.with_name(f"{path.name}.1")
     path.rename(first)
-    if compress:
-        pack(first)
+    return pack(first) if compress else None
 
 
-def pack(path: Path) -> None:
+def pack(path: Path) -> threading.Thread:
     """Replace the file by its gzip, beside the writer: packing 20 MB takes half a second."""
-    threading.Thread(target=_pack, args=(path,), name=f"pack {path.name}").start()
+    thread = threading.Thread(target=_pack, args=(path,), name=f"pack {path.name}")
+    thread.start()
+    return thread
 
 
 def _pack(path: Path) -> None:

@@ -65,5 +65,6 @@ def run_all(
     """`up`, until every service but the `others` has ended; service -> what it wrote."""
     pycompose.compose_file(document({**services, **(others or {})}, **top))
     pycompose("up", "-d")
+    # an error when all have ended already
     pycompose("wait", *services, check=False)
     return {name.rpartition("-")[0]: text for name, text in said(pycompose).items()}

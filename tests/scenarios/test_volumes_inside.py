@@ -340,7 +340,9 @@ def test_files_that_are_not_there_are_named_with_their_lines_and_nothing_is_made
         folder = pycompose.folder
         assert pycompose("ps", "-aq").stdout == ""
     assert (up.returncode, up.stdout) == (1, "")
-    assert up.stderr == f"""\
+    assert (
+        up.stderr
+        == f"""\
 compose.yaml:5:9: error E251: bind source path does not exist: {folder}/nothere
   5 |       - type: bind
     |         ^^^^
@@ -357,6 +359,7 @@ compose.yaml:13:5: error E251: secret file does not exist: {folder}/nokey
     |     ^^^^
    at secrets.key.file
 """
+    )
 
 
 def test_folders_made_under_sudo_are_the_callers(image: str):
