@@ -107,6 +107,7 @@ class Engine:
         self._database: Database | None = None
         self._project: ProjectRecord | None = None
         self._has_started = False
+        self._has_roots = False
 
     # --- reads
 
@@ -541,9 +542,11 @@ class Engine:
         return self._database
 
     def _write(self) -> Database:
-        if self._database is None:
+        if not self._has_roots:
             with faults.point("make roots"):
                 ensure_directories(self.paths)
+            self._has_roots = True
+        if self._database is None:
             self._database = Database.open(self.paths)
         return self._database
 

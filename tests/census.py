@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
+from runtime.linux import conntrack
 from runtime.paths import Paths
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -20,18 +23,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 def census(paths: Paths) -> dict[str, list[str]]:
     """Kind -> names, sorted, for one root. An empty kind is left out, so an untouched machine gives {}."""
-    kinds = {
-        "process": processes(paths),
-        "mount": mounts(paths),
-        "link": links(paths),
-        "network namespace": network_namespaces(),
-        "nft table": nft_tables(paths),
-        "cgroup": cgroups(paths),
-        "socket": sockets(paths),
-        "file": files(paths),
-        "loop device": loop_devices(paths),
-    }
-    found = {kind: sorted(names) for kind, names in kinds.items()}
+    found = {kind: sorted(names(paths)) for kind, names in KINDS.items()}
     return {kind: names for kind, names in found.items() if names}
 
 
@@ -63,7 +55,7 @@ def links(paths: Paths) -> Iterator[str]:
     return (name for _index, name in socket.if_nameindex() if name.startswith(prefix))
 
 
-def network_namespaces() -> Iterator[str]:
+def network_namespaces(_paths: Paths) -> Iterator[str]:
     """Named ones that carry our prefix; unnamed ones live only in processes, which are counted."""
     folder = Path("/run/netns")
     if folder.is_dir():
@@ -101,7 +93,7 @@ def files(paths: Paths) -> Iterator[str]:
     """Everything below the two roots but the database, the folders that `up` leaves for the next one, and caches."""
     kept = {
         paths.data / name
-        for name in ("state.db", "state.db-wal", "state.db-shm", "images", "cache")
+        for name in ("state.db", "state.db-wal", "state.db-shm", "images", "cache", "reserve")
     }
     for root in (paths.data, paths.run):
         for folder, folders, names in os.walk(root):
@@ -120,6 +112,23 @@ def loop_devices(paths: Paths) -> Iterator[str]:
             yield backing.parts[3]
 
 
+def connections(_paths: Paths) -> Iterator[str]:
+    """Tracked ones that a rule for a published port sent elsewhere: to another address than was asked for."""
+    for entry in conntrack.list_entries():
+        if entry.destination != entry.reply_source:
+            yield f"{entry.source} -> {entry.destination}:{entry.destination_port} -> {entry.reply_source}"
+
+
+def rows(paths: Paths) -> Iterator[str]:
+    """What the database says exists: projects, containers, networks, leases of addresses, volumes."""
+    if not paths.database.exists():
+        return
+    with closing(sqlite3.connect(f"file:{paths.database}?mode=ro", uri=True)) as connection:
+        for table in ("project", "container", "network", "endpoint", "volume", "volume_use"):
+            for row in connection.execute(f"SELECT * FROM {table}"):
+                yield f"{table} {row[0]} {row[1]}"
+
+
 def _skeleton(paths: Paths) -> tuple[Path, ...]:
     return (paths.volumes, paths.containers, paths.projects, paths.images)
 
@@ -129,3 +138,18 @@ def _pids(folder: Path) -> list[str]:
         return (folder / "cgroup.procs").read_text().split()
     except (FileNotFoundError, OSError):
         return []
+
+
+KINDS: Mapping[str, Callable[[Paths], Iterator[str]]] = {
+    "process": processes,
+    "mount": mounts,
+    "link": links,
+    "network namespace": network_namespaces,
+    "nft table": nft_tables,
+    "cgroup": cgroups,
+    "socket": sockets,
+    "file": files,
+    "loop device": loop_devices,
+    "connection": connections,
+    "row": rows,
+}

@@ -33,6 +33,8 @@ from runtime.values import (
 from runtime.volumes import binds, named
 from runtime.volumes import files as injected_files
 
+_REMOVING_ALL = "removing-with-volumes"
+
 
 def create_container(
     database: Database, paths: Paths, project: ProjectRecord, options: ContainerOptions
@@ -50,11 +52,21 @@ def create_container(
         image=image,
         created_at=time.time(),
     )
+    anonymous = _anonymous_volumes(database, record)
     record = dataclasses.replace(
-        record, anonymous_volumes=_anonymous_volumes(database, paths, record)
+        record, anonymous_volumes={target: options.name for target, options in anonymous.items()}
     )
-    database.add_container(record, volume_names(record), phase=_in_progress("creating"))
+    new = [
+        _volume_record(paths, options, project_id=project.id)
+        for options in anonymous.values()
+        if database.find_volume(options.name) is None
+    ]
+    database.add_container(
+        record, volume_names(record), new_volumes=new, phase=_in_progress("creating")
+    )
     try:
+        for volume in new:
+            named.create(volume)
         _make_files(database, paths, record)
     except BaseException:
         remove_container(database, paths, record, volumes=True)
@@ -105,13 +117,17 @@ def remove_container(
 ) -> None:
     """Row, folder, run files; with `volumes` the anonymous ones that nobody else uses.
     Repeatable."""
-    database.set_phase(record.id, _in_progress("removing"))
-    files.remove_tree(paths.container(record.id))
-    run_states.forget(paths.project(record.project_id), record.id)
-    database.delete_container(record.id)
-    if volumes:
-        for name in record.anonymous_volumes.values():
-            remove_volume(database, paths, name, missing_ok=True)
+    database.set_phase(record.id, _in_progress(_REMOVING_ALL if volumes else "removing"))
+    _remove_what_is_left(database, paths, record.project_id, record.id, volumes=volumes)
+
+
+def _remove_what_is_left(
+    database: Database, paths: Paths, project_id: str, container_id: str, *, volumes: bool
+) -> None:
+    files.remove_tree(paths.container(container_id))
+    run_states.forget(paths.project(project_id), container_id)
+    for name in database.delete_container(container_id, volumes=volumes):
+        named.remove(paths.volumes, name)
 
 
 def finish_interrupted(database: Database, paths: Paths, project_id: str) -> None:
@@ -120,9 +136,8 @@ def finish_interrupted(database: Database, paths: Paths, project_id: str) -> Non
     for container_id, phase in database.unfinished_containers(project_id):
         if _is_busy(phase):
             continue
-        files.remove_tree(paths.container(container_id))
-        run_states.forget(paths.project(project_id), container_id)
-        database.delete_container(container_id)
+        volumes = phase.startswith(("creating", _REMOVING_ALL))
+        _remove_what_is_left(database, paths, project_id, container_id, volumes=volumes)
 
 
 def sweep_volumes(database: Database, paths: Paths) -> None:
@@ -152,15 +167,19 @@ def create_volume(
     database: Database, paths: Paths, options: VolumeOptions, *, project_id: str
 ) -> VolumeRecord:
     """Raises AlreadyExists, RuntimeFault."""
-    record = VolumeRecord(
+    record = _volume_record(paths, options, project_id=project_id)
+    database.add_volume(record)
+    named.create(record)
+    return record
+
+
+def _volume_record(paths: Paths, options: VolumeOptions, *, project_id: str) -> VolumeRecord:
+    return VolumeRecord(
         options=options,
         project_id=project_id,
         path=str(named.generation_path(paths.volumes, options.name)),
         created_at=time.time(),
     )
-    database.add_volume(record)
-    named.create(record)
-    return record
 
 
 def remove_volume(database: Database, paths: Paths, name: str, *, missing_ok: bool = False) -> bool:
@@ -191,8 +210,8 @@ def add_event(
     )
 
 
-def _anonymous_volumes(database: Database, paths: Paths, record: ContainerRecord) -> dict[str, str]:
-    """target -> volume, made here or taken over from the container that this one replaces."""
+def _anonymous_volumes(database: Database, record: ContainerRecord) -> dict[str, VolumeOptions]:
+    """target -> volume, a new one or that of the container that this one replaces."""
     inherited: Mapping[str, str] = {}
     if record.options.inherit_anonymous:
         before = database.find_container(record.options.inherit_anonymous)
@@ -206,19 +225,15 @@ def _anonymous_volumes(database: Database, paths: Paths, record: ContainerRecord
     targets = [mount.target for mount in asked]
     targets += [target for target in record.image.volumes if target not in {*taken, *targets}]
     labels = {mount.target: mount.labels for mount in asked}
-    volumes = {}
-    for target in targets:
-        name = inherited.get(target) or secrets.token_hex(32)
-        if database.find_volume(name) is None:
-            options = VolumeOptions(
-                name=name,
-                project=record.options.project,
-                anonymous=True,
-                labels=labels.get(target, {}),
-            )
-            create_volume(database, paths, options, project_id=record.project_id)
-        volumes[target] = name
-    return volumes
+    return {
+        target: VolumeOptions(
+            name=inherited.get(target) or secrets.token_hex(32),
+            project=record.options.project,
+            anonymous=True,
+            labels=labels.get(target, {}),
+        )
+        for target in targets
+    }
 
 
 def _make_files(database: Database, paths: Paths, record: ContainerRecord) -> None:

@@ -431,6 +431,8 @@ class Keeper:
     def _remove_traces(self) -> None:
         """All of the project's folder if none of its containers has a state; else what is ours."""
         files.remove_file(self._project.keeper_record)
+        for folder in (self._project.processes, self._project.states, self._project.run):
+            _remove_torn(folder)
         try:
             with faults.point("remove record folders"):
                 os.rmdir(self._project.processes)
@@ -518,6 +520,13 @@ class Pipes:
     def close_all(self) -> None:
         self.close_its()
         _close(list(self.ours.values()))
+
+
+def _remove_torn(folder: Path) -> None:
+    """Files that somebody was just writing when he was killed."""
+    for name in os.listdir(folder):
+        if name.startswith("."):
+            files.remove_file(folder / name)
 
 
 def _births() -> Births:

@@ -22,6 +22,7 @@ from runtime import codec
 from runtime.errors import AlreadyExists, RuntimeFault
 from runtime.linux import faults
 from runtime.paths import Paths
+from runtime.state import reserve
 from runtime.values import (
     ContainerId,
     ContainerOptions,
@@ -72,10 +73,12 @@ class Database:
     def open(cls, paths: Paths) -> Database:
         """Open, and make it when it is not there. Raises RuntimeFault when it cannot be read
         (R28)."""
+        reserve.give_back(paths.data)
         database = cls._connect(paths.database)
         version = database._ask("PRAGMA user_version")[0][0]
         if version < SCHEMA_VERSION:
             database._create()
+            reserve.keep(paths.data)
         elif version > SCHEMA_VERSION:
             raise RuntimeFault(
                 f"{paths.database} was written by a newer pycompose (schema {version})",
@@ -126,6 +129,7 @@ class Database:
 
     def _transaction(self, name: str, *, durable: bool) -> Iterator[sqlite3.Connection]:
         try:
+            reserve.give_back(self._path.parent)
             if durable:
                 self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -235,9 +239,15 @@ class Database:
         return _container(exact[0]) if len(exact) == 1 else None
 
     def add_container(
-        self, record: ContainerRecord, volumes: Iterable[str], *, phase: str = "creating"
+        self,
+        record: ContainerRecord,
+        volumes: Iterable[str],
+        *,
+        new_volumes: Iterable[VolumeRecord] = (),
+        phase: str = "creating",
     ) -> None:
-        """The intention. Raises AlreadyExists when the name is taken."""
+        """The intention, with its anonymous volumes. Raises AlreadyExists when the name is
+        taken."""
         options = record.options
         try:
             with self.transaction("create container") as connection:
@@ -257,6 +267,8 @@ class Database:
                         phase,
                     ),
                 )
+                for volume in new_volumes:
+                    _insert_volume(connection, volume)
                 connection.executemany(
                     "INSERT OR IGNORE INTO volume_use VALUES (?,?)",
                     [(name, record.id) for name in volumes],
@@ -296,9 +308,13 @@ class Database:
                 (options.name, codec.dumps(options), container_id),
             )
 
-    def delete_container(self, container_id: str) -> None:
+    def delete_container(self, container_id: str, *, volumes: bool = False) -> tuple[str, ...]:
+        """With `volumes` its anonymous ones, too, that nobody else mounts; their names."""
         with self.transaction("delete container") as connection:
+            names = connection.execute(_OWN_VOLUMES, (container_id,)).fetchall() if volumes else []
             connection.execute("DELETE FROM container WHERE id=?", (container_id,))
+            connection.executemany("DELETE FROM volume WHERE name=?", names)
+        return tuple(row[0] for row in names)
 
     def unfinished_containers(self, project_id: str) -> tuple[tuple[str, str], ...]:
         """(id, phase) of rows that a killed command left between two phases."""
@@ -412,16 +428,7 @@ class Database:
         """The intention: the folder is made after it. Raises AlreadyExists."""
         try:
             with self.transaction("create volume", durable=True) as connection:
-                connection.execute(
-                    "INSERT INTO volume VALUES (?,?,?,?,?)",
-                    (
-                        record.name,
-                        record.project_id,
-                        codec.dumps(record.options),
-                        record.path,
-                        record.created_at,
-                    ),
-                )
+                _insert_volume(connection, record)
         except sqlite3.IntegrityError as error:
             raise AlreadyExists(
                 f"volume with name {record.name} already exists", code="E305", answered=str(error)
@@ -467,6 +474,11 @@ class Database:
         return tuple(codec.loads(Event, row[0]) for row in rows)
 
 
+_OWN_VOLUMES = (
+    "SELECT v.name FROM volume v JOIN volume_use u ON u.volume=v.name"
+    " WHERE u.container_id=?1 AND json_extract(v.options, '$.anonymous') AND NOT EXISTS"
+    " (SELECT 1 FROM volume_use o WHERE o.volume=v.name AND o.container_id!=?1)"
+)
 _CONTAINERS = (
     "SELECT id, project_id, name, options, image, image_id, anonymous_volumes, desired, created_at"
     " FROM container"
@@ -477,6 +489,19 @@ _NETWORKS = (
 )
 _VOLUMES = "SELECT options, project_id, path, created_at FROM volume"
 _ENDPOINT = "network_id, container_id, ipv4, ipv6, mac, link, names"
+
+
+def _insert_volume(connection: sqlite3.Connection, record: VolumeRecord) -> None:
+    connection.execute(
+        "INSERT INTO volume VALUES (?,?,?,?,?)",
+        (
+            record.name,
+            record.project_id,
+            codec.dumps(record.options),
+            record.path,
+            record.created_at,
+        ),
+    )
 
 
 def _container(row: Any) -> ContainerRecord:
@@ -532,6 +557,15 @@ def _statements(schema: Path) -> Iterator[str]:
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> RuntimeFault:
+    if reserve.is_full(path.parent):
+        return RuntimeFault(
+            f"the disk of the state database {path} is full",
+            code="E301",
+            tried=f"write {path}",
+            answered=f"ENOSPC ({error})",
+            hint=f"free some space on the file system of {path.parent}; `pycompose down` frees"
+            " what the project takes",
+        )
     return RuntimeFault(
         f"the state database {path} cannot be used",
         code="E301",

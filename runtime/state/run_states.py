@@ -5,7 +5,6 @@ reading command uses it.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from runtime import codec, frozen
@@ -79,12 +78,25 @@ def stored_state(project: ProjectPaths, container_id: str) -> RunState | None:
     """What the supervisor wrote last; None when it never did, or a reboot forgot it."""
     try:
         return codec.loads(RunState, _state_file(project, container_id).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
+        return _state_by_its_process(project, container_id)
+
+
+def _state_by_its_process(project: ProjectPaths, container_id: str) -> RunState | None:
+    """R28: a torn file is no fact; then the keeper's last record of a start is one."""
+    generations = [
+        int(path.stem.rpartition("-")[2]) for path in project.processes.glob(f"{container_id}-*")
+    ]
+    process = read_process(project, container_id, max(generations)) if generations else None
+    if process is None:
         return None
-    except (ValueError, json.JSONDecodeError):
-        # R28: a torn file is no fact; the keeper's records and the kernel are asked again by
-        # recovery
-        return None
+    return RunState(
+        status="running",
+        pid=process.pid,
+        start_time=process.start_time,
+        started_at=process.started_at,
+        generation=process.generation,
+    )
 
 
 def write_state(project: ProjectPaths, container_id: str, state: RunState) -> None:
@@ -103,6 +115,8 @@ def read_process(project: ProjectPaths, container_id: str, generation: int) -> P
 def forget(project: ProjectPaths, container_id: str) -> None:
     """Remove every file of the container below the run root."""
     files.remove_file(_state_file(project, container_id))
+    for torn in project.states.glob(f".{container_id}.json.*"):
+        files.remove_file(torn)
     if project.processes.is_dir():
         for path in project.processes.glob(f"{container_id}-*.json"):
             files.remove_file(path)

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from runtime.containers import networks as container_networks
 from runtime.errors import RuntimeFault
-from runtime.linux import netlink
+from runtime.linux import conntrack, netlink
 from runtime.networks import bridge, endpoint, firewall, host_facts, published
 from runtime.networks.addresses import Lease
 from runtime.networks.endpoint import Attachment, EndpointPlan
@@ -62,6 +62,8 @@ class ProjectNetworks:
         self._forwarder = Forwarder()
         self._told = ""
         self._unlinked: set[str] = set()
+        self._unpublished: set[str] = set()
+        """Addresses of containers with published ports that ended."""
         self._unlink = Together(self._remove_links)
         for record in database.containers(project_id):
             state = run_states.stored_state(paths.project(project_id), record.id)
@@ -174,6 +176,8 @@ class ProjectNetworks:
         rows = self._database.endpoints(container_id=record.id)
         self._unlinked.update(plan.link for plan in plans)
         self._unlinked.update(row.link for row in rows if row.link)
+        if record.options.ports:
+            self._unpublished.update(a for row in rows for a in (row.ipv4, row.ipv6) if a)
         try:
             if self._unlinked:
                 await self._unlink.ask()
@@ -186,8 +190,11 @@ class ProjectNetworks:
     async def _remove_links(self) -> None:
         """Of all that ended meanwhile, with one wait for the kernel."""
         links, self._unlinked = self._unlinked, set()
+        addresses, self._unpublished = self._unpublished, set()
         try:
             await to_thread.run_sync(endpoint.detach_links, links)
+            # or the kernel would redirect what is open to the old address for two minutes more
+            await to_thread.run_sync(conntrack.forget_addresses, addresses)
         except BaseException:
             self._unlinked |= links
             raise

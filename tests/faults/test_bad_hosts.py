@@ -1,0 +1,190 @@
+"""A machine that does not play along: a full disk, a database that is none, no root, a folder that imitates our code.
+
+Each gets one clear error, and leaves nothing half-made (R15, R28, R42, L65).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.census import census
+from tests.conftest import Pycompose, wait_for_end
+
+pytestmark = pytest.mark.kernel
+
+STACK = """
+services:
+  web:
+    image: host
+    command: sh -c 'echo hello; exec sleep 1000'
+    volumes: [data:/data]
+volumes: {data: {}}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path, root: Path) -> Iterator[Pycompose]:
+    """Its root lies on a file system of its own, which a test fills."""
+    (tmp_path / "project").mkdir()
+    (root / "disk").mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(root / "disk")], check=True
+    )
+    command = Pycompose(tmp_path / "project", root / "disk" / "root")
+    command.compose_file(STACK)
+    yield command
+    empty(command)
+    command("down", "-v", "-t", "0", check=False)
+    wait_for_end(command.paths)
+    assert set(census(command.paths)) <= {"mount"}
+    subprocess.run(["umount", str(root / "disk")], check=True)
+
+
+def fill(command: Pycompose) -> None:
+    with open(command.root.parent / "filler", "wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(bytes(size))
+            except OSError:
+                size //= 2
+
+
+def empty(command: Pycompose) -> None:
+    (command.root.parent / "filler").unlink(missing_ok=True)
+
+
+def test_up_on_a_full_disk_says_so_once_and_goes_on_when_there_is_room(small: Pycompose):
+    small("up", "-d")
+    small("down", "-v", "-t", "0")
+    wait_for_end(small.paths)
+    (small.paths.data / "reserve").unlink()
+    fill(small)
+    failed = small("up", "-d", check=False)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    errors = [line for line in failed.stderr.splitlines() if line.startswith("error E")]
+    assert len(errors) == 1, failed.stderr
+    assert "ENOSPC" in failed.stderr or "full" in failed.stderr, failed.stderr
+    empty(small)
+    small("up", "-d")
+    assert small("exec", "web", "true").returncode == 0
+
+
+def test_down_needs_no_room(small: Pycompose):
+    small("up", "-d")
+    fill(small)
+    small("down", "-v", "-t", "0")
+    wait_for_end(small.paths)
+
+
+@pytest.mark.parametrize("content", [b"no database at all\n" * 100, b"", None])
+def test_a_database_that_cannot_be_read_is_named_and_left_as_it_is(
+    pycompose: Pycompose, content: bytes | None
+):
+    pycompose.compose_file(STACK)
+    path = pycompose.paths.database
+    path.parent.mkdir(parents=True)
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    run = pycompose("up", "-d", check=False)
+    if content == b"":
+        assert run.returncode == 0, "an empty file is a database without tables"
+        return
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error E301: the state database {path} cannot be used\n"), (
+        run.stderr
+    )
+    assert "hint:" in run.stderr
+    if content is None:
+        path.rmdir()
+    else:
+        assert path.read_bytes() == content
+        path.unlink()
+
+
+def test_a_torn_state_file_is_no_fact_and_no_obstacle(pycompose: Pycompose):
+    pycompose.compose_file(STACK)
+    pycompose("up", "-d")
+    for path in pycompose.paths.projects.glob("*/states/*.json"):
+        path.write_bytes(path.read_bytes()[:20])
+    assert pycompose("ps", "-a", "-q").stdout
+    pycompose("up", "-d")
+    pycompose("down", "-v", "-t", "0")
+
+
+def test_without_root_the_sudo_line_is_named_and_what_needs_none_works(pycompose: Pycompose):
+    pycompose.compose_file(STACK)
+    for folder in (pycompose.folder, *pycompose.folder.parents):
+        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 1:
+            folder.chmod(folder.stat().st_mode | 0o055)
+
+    def as_nobody(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                "setpriv",
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "--",
+                *pycompose.command(*words),
+            ],
+            cwd=pycompose.folder,
+            env=pycompose.environment({"HOME": "/nonexistent"}),
+            capture_output=True,
+            text=True,
+        )
+
+    config = as_nobody("config", "--services")
+    assert (config.returncode, config.stdout) == (0, "web\n"), config.stderr
+    up = as_nobody("up", "-d")
+    assert up.returncode == 1
+    assert "sudo" in up.stderr
+    assert "up -d" in up.stderr
+    assert not pycompose.paths.data.exists()
+
+
+IMITATED = (
+    "runtime/__init__.py",
+    "compose/__init__.py",
+    "schemas/__init__.py",
+    "json.py",
+    "yaml.py",
+    "os.py",
+    "sqlite3.py",
+    "anyio.py",
+    "runtime/keeper/__main__.py",
+    "sitecustomize.py",
+)
+
+
+def test_a_folder_that_imitates_our_code_is_not_imported_from(pycompose: Pycompose):
+    """L65: as root, and by each of our processes."""
+    pycompose.compose_file(STACK)
+    proof = pycompose.folder / "imported"
+    for name in IMITATED:
+        path = pycompose.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"open({str(proof)!r}, 'a').write(__file__)\nraise SystemExit(99)\n")
+    environment = {"PYTHONPATH": str(pycompose.folder), "PYTHONSTARTUP": "json.py"}
+    for words in (("up", "-d"), ("exec", "web", "true"), ("ps",), ("logs",), ("down", "-t", "0")):
+        pycompose(*words, environment=environment)
+    assert not proof.exists(), proof.read_text()
+
+
+def test_negative_control_a_plain_interpreter_imports_from_that_folder(tmp_path: Path):
+    (tmp_path / "json.py").write_text("print('imitated')")
+    run = subprocess.run(
+        [os.path.realpath("/usr/bin/python3"), "-c", "import json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "imitated\n"
