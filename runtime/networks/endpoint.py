@@ -7,9 +7,10 @@ thread of ours ever enters another namespace (P01). Source: DESIGN.md 7.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
 from runtime.errors import NotFound, RuntimeFault
 from runtime.linux import netlink
@@ -17,6 +18,7 @@ from runtime.networks import addresses, bridge, links
 from runtime.networks.addresses import Lease
 from runtime.values import ContainerRecord, Endpoint, EndpointState, NetworkRecord
 
+_MAC_ADDRESS = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}")
 _ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
 _INTERFACE_PREFIX = "com.docker.network.container_iface_prefix"
 
@@ -161,7 +163,7 @@ def _plan(
         gateway=network.gateway,
         gateway_ipv6=network.gateway_ipv6,
         is_internal=network.options.internal,
-        link_local_ips=endpoint.link_local_ips,
+        link_local_ips=_link_local(record, endpoint),
         names=_names(record, endpoint),
         mtu=bridge.mtu_of(network),
     )
@@ -184,7 +186,25 @@ def _choose_link(
 def _mac_address(record: ContainerRecord, endpoint: Endpoint, address: str) -> str:
     is_only = len(record.options.endpoints) == 1
     asked = endpoint.mac_address or (record.options.mac_address if is_only else "")
+    if asked and not _MAC_ADDRESS.fullmatch(asked):
+        raise _wrong(record, "mac_address", asked, "write it as 02:42:ac:11:00:02")
     return asked or addresses.derive_mac_address(address)
+
+
+def _wrong(record: ContainerRecord, attribute: str, text: str, hint: str) -> RuntimeFault:
+    shown = text.encode("unicode_escape").decode()
+    return RuntimeFault(f"{record.name}: {attribute}: `{shown}` is none", code="E636", hint=hint)
+
+
+def _link_local(record: ContainerRecord, endpoint: Endpoint) -> tuple[str, ...]:
+    for text in endpoint.link_local_ips:
+        try:
+            is_link_local = ip_address(text).is_link_local
+        except ValueError:
+            is_link_local = False
+        if not is_link_local:
+            raise _wrong(record, "link_local_ips", text, "one is in 169.254.0.0/16 or fe80::/10")
+    return endpoint.link_local_ips
 
 
 def _with_prefix(address: str, subnet: str) -> str:

@@ -154,9 +154,12 @@ def resolv_conf_text(
 ) -> str:
     """For a container with our resolver: its own servers become the resolver's upstreams.
 
-    The comment says who really answers, for the reader inside. `dns_search: .` means none.
+    The comment says who really answers, for the reader inside. `dns_search: .` means none. Raises
+    RuntimeFault for what would be no address or break the file (V46).
     """
-    for word in (*dns, *search, *options):
+    for server in dns:
+        _check_address(server, "dns")
+    for word in (*search, *options):
         _check_word(word)
     names = list(search) or find_search(host)
     words = list(options) or find_options(host)
@@ -191,7 +194,9 @@ def plain_resolv_conf_text(
     options: Sequence[str] = (),
 ) -> str:
     """Without our resolver (network_mode host, none): the host's file, with what was set (D42)."""
-    for word in (*dns, *search, *options):
+    for server in dns:
+        _check_address(server, "dns")
+    for word in (*search, *options):
         _check_word(word)
     if not (dns or search or options):
         return host
