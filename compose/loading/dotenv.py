@@ -168,7 +168,10 @@ class _Parser:
             return value
         except BadVariable as bad:
             code = _CODES[bad.kind]
-            raise InvalidFile(Fault(code, bad.message, where=where)) from None
+            hint = "write $$ where a dollar sign is meant"
+            if bad.kind == "required":
+                hint = "set it in the shell, or in a line above"
+            raise InvalidFile(Fault(code, bad.message, where=where, hint=hint)) from None
 
     def _lookup(self, name: str) -> str | None:
         value = self.outer(name)

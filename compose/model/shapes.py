@@ -43,7 +43,8 @@ def _by_name(node: Node) -> dict[str, Node]:
     named: dict[str, Node] = {}
     for item in node.items:
         if not isinstance(item.value, str):
-            raise Refused(f"a name must be text, not `{print_scalar(item.plain)}`", item)
+            kind = "a mapping" if item.mapping else "a list" if item.items else "a number"
+            raise Refused(f"a name must be text, not {kind}", item)
         named[item.value] = Node(None, item.origin, item.origin)
     return named
 

@@ -1855,3 +1855,481 @@ compose.yaml:1:44: warning W005: the command ends before `>`: no shell runs it
 hint: write ["sh", "-c", "..."] for a line of shell
 """
     )
+
+
+# --- further ways to be wrong
+
+
+def test_nothing_on_standard_input(said):
+    files = """\
+
+"""
+    assert (
+        said(files, "-f", "-", "config")
+        == """\
+-:1:1: error E005: empty compose file: -
+  1 |
+    | ^
+hint: a Compose file begins with `services:`
+"""
+    )
+
+
+def test_an_env_file_of_the_command_line_that_is_absent(said):
+    files = """\
+services: {web: {image: nginx}}
+"""
+    assert (
+        said(files, "--env-file", "absent.env", "config")
+        == """\
+error E003: couldn't find env file: /home/me/shop/absent.env
+hint: mind the spelling of --env-file
+"""
+    )
+
+
+def test_a_character_that_no_variable_s_name_has(said):
+    files = """\
+services: {web: {image: nginx, env_file: web.env}}
+--- web.env
+A!=1
+"""
+    assert (
+        said(files)
+        == """\
+web.env:1:2: error E070: the character `!` cannot stand in a variable's name
+  1 | A!=…
+    |  ^^^
+   read because of compose.yaml:1:42
+hint: a line is NAME=value, or a comment that begins with #
+"""
+    )
+
+
+def test_a_raw_env_file_with_a_blank_in_a_name(said):
+    files = """\
+services: {web: {image: nginx, env_file: [{path: web.env, format: raw}]}}
+--- web.env
+MY NAME=1
+"""
+    assert (
+        said(files)
+        == """\
+web.env:1:1: error E070: the name `MY NAME` holds a blank
+  1 | MY NAME=…
+    | ^^^^^^^^^
+   read because of compose.yaml:1:50
+hint: a line is NAME=value, or a comment that begins with #
+"""
+    )
+
+
+def test_a_raw_env_file_without_a_name(said):
+    files = """\
+services: {web: {image: nginx, env_file: [{path: web.env, format: raw}]}}
+--- web.env
+=1
+"""
+    assert (
+        said(files)
+        == """\
+web.env:1:1: error E070: a name is missing before `=`
+  1 | =…
+    | ^^
+   read because of compose.yaml:1:50
+hint: a line is NAME=value, or a comment that begins with #
+"""
+    )
+
+
+def test_a_variable_that_an_env_file_needs(said):
+    files = """\
+services: {web: {image: nginx}}
+--- .env
+URL=http://${HOST:?which}/
+"""
+    assert (
+        said(files)
+        == """\
+.env:1:5: error E022: the variable `HOST` is required: which
+  1 | URL=…
+    |     ^
+hint: set it in the shell, or in a line above
+"""
+    )
+
+
+def test_a_variable_that_an_env_file_writes_wrongly(said):
+    files = """\
+services: {web: {image: nginx}}
+--- .env
+URL=http://${HOST
+"""
+    assert (
+        said(files)
+        == """\
+.env:1:5: error E020: `${HOST` is no variable
+  1 | URL=…
+    |     ^
+hint: write $$ where a dollar sign is meant
+"""
+    )
+
+
+def test_extends_with_a_file_that_is_no_text(said):
+    files = """\
+services: {web: {extends: {service: a, file: 1}}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:46: error E031: `file` must be text
+  1 | services: {web: {extends: {service: a, file: 1}}}
+    |                                              ^
+   at services.web.extends.file
+"""
+    )
+
+
+def test_an_item_of_include_that_is_a_number(said):
+    files = """\
+include: [1]
+services: {web: {image: nginx}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:11: error E031: an item of `include` is a path, or a mapping with `path`
+  1 | include: [1]
+    |           ^
+   at include[0]
+"""
+    )
+
+
+def test_tags_that_the_value_cannot_have(said):
+    files = """\
+services:
+  web:
+    image: nginx
+    labels: {a: !!bool perhaps, b: x}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:4:17: error E011: `perhaps` is no boolean
+  4 |     labels: {a: !!bool perhaps, b: x}
+    |                 ^^^^^^^^^^^^^^
+hint: take the tag away, or quote the value
+"""
+    )
+
+
+def test_a_tag_of_a_number(said):
+    files = """\
+services:
+  web:
+    image: nginx
+    labels: {a: !!float many}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:4:17: error E011: `many` is no number
+  4 |     labels: {a: !!float many}
+    |                 ^^^^^^^^^^^^
+hint: take the tag away, or quote the value
+"""
+    )
+
+
+def test_a_tag_of_binary(said):
+    files = """\
+services:
+  web:
+    image: nginx
+    labels: {a: !!binary "a"}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:4:17: error E011: this is no base64
+  4 |     labels: {a: !!binary "a"}
+    |                 ^^^^^^^^^^^^
+hint: take the tag away, or quote the value
+"""
+    )
+
+
+def test_a_volume_that_is_a_number(said):
+    files = """\
+services: {web: {image: nginx, volumes: [1]}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:42: error E031: the item in services.web.volumes must be a mapping or text, not a number
+  1 | services: {web: {image: nginx, volumes: [1]}}
+    |                                          ^
+   at services.web.volumes[0]
+hint: quote it: "1"
+"""
+    )
+
+
+def test_a_device_without_a_target(said):
+    files = """\
+services: {web: {image: nginx, devices: [{source: /dev/null}]}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:42: error E034: a device needs a `target`
+  1 | services: {web: {image: nginx, devices: [{source: /dev/null}]}}
+    |                                          ^
+   at services.web.devices[0]
+"""
+    )
+
+
+def test_a_size_with_half_a_unit(said):
+    files = """\
+services: {web: {image: nginx, mem_limit: 1i}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:43: error E089: `1i` is no size
+  1 | services: {web: {image: nginx, mem_limit: 1i}}
+    |                                           ^^
+   at services.web.mem_limit
+hint: a size is a number with b, k, m or g, as in 64m
+"""
+    )
+
+
+def test_a_size_beyond_all_memory(said):
+    files = """\
+services: {web: {image: nginx, mem_limit: 99999999999999999999p}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:43: error E089: `99999999999999999999p` is too large
+  1 | services: {web: {image: nginx, mem_limit: 99999999999999999999p}}
+    |                                           ^^^^^^^^^^^^^^^^^^^^^
+   at services.web.mem_limit
+hint: a size is a number with b, k, m or g, as in 64m
+"""
+    )
+
+
+def test_a_duration_without_a_unit(said):
+    files = """\
+services: {web: {image: nginx, stop_grace_period: "10"}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:51: error E089: `10` is no duration
+  1 | services: {web: {image: nginx, stop_grace_period: "10"}}
+    |                                                   ^^^^
+   at services.web.stop_grace_period
+hint: a duration is 500ms, 10s, 1m30s or 2h
+"""
+    )
+
+
+def test_a_duration_without_digits(said):
+    files = """\
+services: {web: {image: nginx, stop_grace_period: ".s"}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:51: error E089: `.s` is no duration
+  1 | services: {web: {image: nginx, stop_grace_period: ".s"}}
+    |                                                   ^^^^
+   at services.web.stop_grace_period
+hint: a duration is 500ms, 10s, 1m30s or 2h
+"""
+    )
+
+
+def test_a_duration_of_too_many_years(said):
+    files = """\
+services: {web: {image: nginx, stop_grace_period: 99999999999999999999w}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:51: error E089: `99999999999999999999w` is too long
+  1 | services: {web: {image: nginx, stop_grace_period: 99999999999999999999w}}
+    |                                                   ^^^^^^^^^^^^^^^^^^^^^
+   at services.web.stop_grace_period
+hint: a duration is 500ms, 10s, 1m30s or 2h
+"""
+    )
+
+
+def test_a_duration_beyond_what_can_be_counted(said):
+    files = """\
+services: {web: {image: nginx, stop_grace_period: 999999999w}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:51: error E089: `999999999w` is too long
+  1 | services: {web: {image: nginx, stop_grace_period: 999999999w}}
+    |                                                   ^^^^^^^^^^
+   at services.web.stop_grace_period
+hint: a duration is 500ms, 10s, 1m30s or 2h
+"""
+    )
+
+
+def test_an_integer_beyond_64_bits(said):
+    files = """\
+services: {web: {image: nginx, pids_limit: "9223372036854775808"}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:44: error E021: `9223372036854775808` is no integer
+  1 | services: {web: {image: nginx, pids_limit: "9223372036854775808"}}
+    |                                            ^^^^^^^^^^^^^^^^^^^^^
+   at services.web.pids_limit
+hint: write a number, as in 4
+"""
+    )
+
+
+def test_a_number_with_underscores_in_quotes(said):
+    files = """\
+services: {web: {image: nginx, cpus: "1_0"}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:38: error E021: `1_0` is no number
+  1 | services: {web: {image: nginx, cpus: "1_0"}}
+    |                                      ^^^^^
+   at services.web.cpus
+hint: write a number, as in 0.5
+"""
+    )
+
+
+def test_a_number_of_cpus_under_deploy(said):
+    files = """\
+services: {web: {image: nginx, deploy: {resources: {limits: {cpus: many}}}}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:68: error E085: `many` is no number
+  1 | services: {web: {image: nginx, deploy: {resources: {limits: {cpus: many}}}}}
+    |                                                                    ^^^^
+   at services.web.deploy.resources.limits.cpus
+hint: write a number
+"""
+    )
+
+
+def test_a_mode_with_a_fraction(said):
+    files = """\
+services: {web: {image: nginx, configs: [{source: c, mode: 1.5}]}}
+configs: {c: {content: x}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:60: error E085: `1.5` is no mode
+  1 | services: {web: {image: nginx, configs: [{source: c, mode: 1.5}]}}
+    |                                                            ^^^
+   at services.web.configs[0].mode
+hint: write a number
+"""
+    )
+
+
+def test_a_negative_number_of_retries(said):
+    files = """\
+services: {web: {image: nginx, healthcheck: {test: a, retries: -1}}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:64: error E085: `-1` is negative
+  1 | services: {web: {image: nginx, healthcheck: {test: a, retries: -1}}}
+    |                                                                ^^
+   at services.web.healthcheck.retries
+hint: write a number
+"""
+    )
+
+
+def test_text_for_a_number_that_is_no_variable(said):
+    files = """\
+services: {web: {image: nginx, volumes: [{type: tmpfs, target: /a, tmpfs: {mode: "700"}}]}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:82: error E085: a number is needed here, not the text "700"
+  1 | services: {web: {image: nginx, volumes: [{type: tmpfs, target: /a, tmpfs: {mode: "700"}}]}}
+    |                                                                                  ^^^^^
+   at services.web.volumes[0].tmpfs.mode
+hint: write a number
+"""
+    )
+
+
+def test_too_many_ports(said):
+    files = """\
+services: {web: {image: nginx, ports: ["1-65535", "1-65535/udp"]}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:51: error E015: these ranges make more than 70000 entries
+  1 | services: {web: {image: nginx, ports: ["1-65535", "1-65535/udp"]}}
+    |                                                   ^^^^^^^^^^^^^
+   at services.web.ports
+hint: a service that needs all ports can use `network_mode: host`
+"""
+    )
+
+
+def test_a_name_that_is_a_mapping_in_an_override(said):
+    files = """\
+services: {web: {image: nginx, networks: [a]}}
+networks: {a: }
+--- compose.override.yaml
+services: {web: {networks: [{b: 1}]}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.override.yaml:1:29: error E100: a name must be text, not a mapping
+  1 | services: {web: {networks: [{b: 1}]}}
+    |                             ^
+   at services.web.networks
+hint: write the name as text
+"""
+    )
+
+
+def test_an_infinite_size(said):
+    files = """\
+services: {web: {image: nginx, pids_limit: .inf}}
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:1:44: error E033: `+Inf` is no number that can be used
+  1 | services: {web: {image: nginx, pids_limit: .inf}}
+    |                                            ^^^^
+   at services.web.pids_limit
+"""
+    )
