@@ -19,6 +19,8 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _FILL = "⠀⡀⣀⣄⣤⣦⣶⣷⣿"
 _MARKS = {"Done": ("✔", "green"), "Warning": ("!", "bold yellow"), "Error": ("✘", "bold red")}
 _SHORTEST_NAME = 10
+_LAYER_NAME = 12
+_BAR = 12
 _DRY_RUN = " DRY-RUN MODE - "
 
 
@@ -31,6 +33,7 @@ class Task:
         "ended",
         "id",
         "parent",
+        "phase",
         "started",
         "status",
         "text",
@@ -43,6 +46,7 @@ class Task:
         self.started = now
         self.ended: float | None = None
         self.current = self.total = 0
+        self.text = ""
         self.take(event, now)
 
     def take(self, event: ResourceEvent, now: float) -> None:
@@ -51,7 +55,11 @@ class Task:
         elif self.ended is None:
             self.ended = now
         self.status = event.status
-        self.text = printable(event.text)
+        text = printable(event.text)
+        if text != self.text:
+            self.phase = _Phase(now, event.current)
+        self.phase.current = max(self.phase.current, event.current)
+        self.text = text
         self.details = printable(event.details or event.waiting_for)
         # progress only grows: a late report of another worker must not turn it back
         self.current = max(self.current, event.current)
@@ -63,6 +71,21 @@ class Task:
 
     def seconds(self, now: float) -> float:
         return (now if self.ended is None else self.ended) - self.started
+
+
+class _Phase:
+    """One of the steps of a layer, for its bar: it is downloaded, then extracted."""
+
+    __slots__ = ("began", "current", "first")
+
+    def __init__(self, began: float, first: int) -> None:
+        self.began = began
+        self.first = self.current = first
+
+    def rate(self, now: float) -> float:
+        """Bytes a second since the step began; what an earlier attempt had brought is left out."""
+        seconds = now - self.began
+        return (self.current - self.first) / seconds if seconds > 0 else 0.0
 
 
 class Block:
@@ -100,15 +123,21 @@ class Block:
         top = [task for task in self.tasks.values() if not task.parent]
         shown = self.choose(top, max(1, rows - 2))
         layout = _Layout(self, shown, now, columns)
-        lines = [header[:columns], *(layout.line(task, paint) for task in shown)]
+        lines = [header[:columns]]
+        free = rows - 2 - len(shown)
+        for task in shown:
+            lines.append(layout.line(task, paint))
+            below = self.choose(self.children(task), max(0, free)) if not task.is_done else []
+            free -= len(below)
+            lines += [layout.layer(child, paint) for child in below]
         if len(shown) < len(top):
             lines.append(f" ... {len(top) - len(shown)} more"[:columns])
         return lines
 
     def choose(self, tasks: list[Task], rows: int) -> list[Task]:
         """All of them, or as many as fit: what still runs or failed before what is done."""
-        if len(tasks) <= rows:
-            return tasks
+        if len(tasks) <= rows or rows == 0:
+            return tasks if rows else []
         first = [task for task in tasks if task.status != "Done"]
         kept = set(map(id, [*first, *(task for task in tasks if task.is_done)][: rows - 1]))
         return [task for task in tasks if id(task) in kept]
@@ -163,6 +192,27 @@ class _Layout:
         if gap < 1:  # too narrow even for the shortest name: the timer goes
             return _cut_plain(f" {mark} {name}  {task.text}", self.columns)
         return f"{body}{' ' * gap}{paint(timer, 'blue')}"
+
+    def layer(self, child: Task, paint: Paint) -> str:
+        """`   0123456789ab ⣿⣿⣿⡀      12MB / 40MB    3.1MB/s  Downloading`."""
+        mark, style = _MARKS.get(child.status, (_spin(child, self.now), "yellow"))
+        amount = rate = ""
+        if child.total and not child.is_done:
+            current = child.phase.current
+            amount = f" {humanise.size(current):>7} / {humanise.size(child.total):<7}"
+            if speed := child.phase.rate(self.now):
+                rate = f" {humanise.size(speed):>7}/s"
+        bar = "" if child.is_done else f" {_bar(child)}"
+        text = f"{_shorten(child.id, _LAYER_NAME)}{bar}{amount}{rate}  {child.text}"
+        return f"   {paint(mark, style)} {_cut_plain(text, self.columns - 5)}"
+
+
+def _bar(child: Task) -> str:
+    """Of what the layer does just now."""
+    share = child.phase.current / child.total if child.total else 0.0
+    eighths = int(min(1.0, share) * _BAR * (len(_FILL) - 1))
+    whole, rest = divmod(eighths, len(_FILL) - 1)
+    return (_FILL[-1] * whole + (_FILL[rest] if whole < _BAR else "")).ljust(_BAR, _FILL[0])
 
 
 def _spin(task: Task, now: float) -> str:

@@ -20,10 +20,12 @@ from runtime.values import (
     ContainerRecord,
     ImageConfig,
     ImageRecord,
+    Login,
     NetworkId,
     NetworkOptions,
     NetworkRecord,
     ProcessRow,
+    Progress,
     ProjectId,
     ProjectRecord,
     PublishedPort,
@@ -209,6 +211,8 @@ class FakeMachine(Faked):
     """One network `shared` and one volume `shop_data`."""
 
     projects = ("shop", "blog")
+    known: Login | None = None
+    login_file = ""
 
     def ls(self, *, all: bool = False) -> tuple[ProjectRow, ...]:
         names = self.projects if all else self.projects[:1]
@@ -219,6 +223,32 @@ class FakeMachine(Faked):
             )
             for name in names
         )
+
+    def known_login(self, registry: str) -> Login | None:
+        self.note("known_login", registry)
+        return self.known
+
+    def login(self, registry: str, login: Login) -> str:
+        self.note("login", registry, login.username, login.password)
+        return self.login_file
+
+    def logout(self, registry: str) -> bool:
+        self.note("logout", registry)
+        return self.known is not None
+
+    def pull_image(self, reference: str, **words: Any) -> ImageRecord:
+        on_progress = words.pop("on_progress")
+        self.note("pull_image", reference, **words)
+        on_progress(Progress(id="0123456789ab", text="Pull complete", done=True))
+        return ImageRecord(id="sha256:" + "ab" * 32, name=reference, digest="sha256:" + "cd" * 32)
+
+    def push_image(self, reference: str, **words: Any) -> tuple[str, int]:
+        words.pop("on_progress")
+        self.note("push_image", reference, **words)
+        return "sha256:" + "cd" * 32, 528
+
+    def tags_of(self, name: str) -> tuple[str, ...]:
+        return (f"{name}:1", f"{name}:2")
 
     def boot(self, **words: Any) -> tuple[str, ...]:
         self.note("boot", **words)

@@ -39,6 +39,7 @@ WORDS = {
 VALUES = {
     "--scale": "web=3",
     "--pull": "always",
+    "--policy": "always",
     "--since": "2001-09-09T00:00:00Z",
     "--until": "2001-09-09T00:00:00Z",
     "--tail": "5",
@@ -66,7 +67,7 @@ WITH = {
     "network create --aux-address": ["--subnet", "10.0.0.0/24"],
 }
 """Further words without which the flag cannot be used."""
-FOREIGN = {"config", "help", "login", "logout", "pull", "push"}
+FOREIGN = {"config", "help", "login", "logout"}
 """Verbs whose tests stand elsewhere."""
 
 

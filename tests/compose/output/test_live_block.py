@@ -122,15 +122,53 @@ def test_what_runs_is_shown_before_what_is_done_when_rows_are_few():
     assert (lines[0], lines[-1], len(lines)) == ("[+] up 8/9", " ... 6 more", 5)
 
 
-def test_an_image_shows_a_character_per_layer_and_the_sum():
+def test_an_image_shows_the_sum_and_each_of_its_layers_with_bar_and_rate():
     made = block(
         (0.0, working("Image nginx", "Pulling")),
         (0.0, working("aa", "Downloading", parent_id="Image nginx", current=5, total=10)),
         (0.0, done("bb", "Pull complete", parent_id="Image nginx", current=30, total=30)),
     )
     assert shown(made, now=1.0) == (
-        "[+] up 1/3\n ⠋ Image nginx [⣤⣿]     35B / 40B      Pulling          1.0s"
+        "[+] up 1/3\n ⠋ Image nginx [⣤⣿]     35B / 40B      Pulling          1.0s\n"
+        "   ⠋ aa ⣿⣿⣿⣿⣿⣿⠀⠀⠀⠀⠀⠀      5B / 10B      Downloading\n"
+        "   ✔ bb  Pull complete"
     )
+
+
+def test_the_rate_is_that_of_the_step_without_what_was_there_before():
+    made = block(
+        (0.0, working("Image nginx", "Pulling")),
+        (0.0, working("aa", "Downloading", parent_id="Image nginx", current=500, total=4000)),
+        (2.0, working("aa", "Downloading", parent_id="Image nginx", current=2500, total=4000)),
+    )
+    assert shown(made, now=2.0, columns=72).splitlines()[2] == (
+        "   ⠋ aa ⣿⣿⣿⣿⣿⣿⣿⣤⠀⠀⠀⠀   2.5kB / 4kB         1kB/s  Downloading"
+    )
+
+
+def test_extracting_has_its_own_bar_while_the_sum_stays():
+    made = block(
+        (0.0, working("Image nginx", "Pulling")),
+        (0.0, working("aa", "Downloading", parent_id="Image nginx", current=10, total=10)),
+        (1.0, working("aa", "Extracting", parent_id="Image nginx", current=5, total=10)),
+    )
+    lines = shown(made, now=1.0).splitlines()
+    assert "[⣿]     10B / 10B" in lines[1]
+    assert lines[2] == "   ⠋ aa ⣿⣿⣿⣿⣿⣿⠀⠀⠀⠀⠀⠀      5B / 10B      Extracting"
+
+
+def test_layers_that_do_not_fit_are_those_that_are_done():
+    layers = [
+        (0.0, done(f"l{number}", "Pull complete", parent_id="Image a")) for number in range(9)
+    ]
+    made = block(
+        (0.0, working("Image a", "Pulling")),
+        *layers,
+        (0.0, working("last", "Downloading", parent_id="Image a")),
+    )
+    lines = shown(made, now=0.0, rows=6).splitlines()
+    assert len(lines) <= 5
+    assert any("last" in line for line in lines)
 
 
 def test_a_layer_of_two_images_listens_to_the_first():
