@@ -336,7 +336,8 @@ _LIKE = {
 }
 BINDERS: dict[str, Binder] = {
     **dict.fromkeys(
-        ("str", "HostPath", "SourcePath", "ContextPath", "BindSource", "str | None"), _text
+        ("str", "HostPath", "SourcePath", "WatchedPath", "ContextPath", "BindSource", "str | None"),
+        _text,
     ),
     **dict.fromkeys(("bool", "bool | None"), _boolean),
     **dict.fromkeys(("int", "int | None"), _integer),

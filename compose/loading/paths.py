@@ -33,6 +33,16 @@ def absolute(base: str, home: str) -> Join:
     return join
 
 
+def followed(path: str) -> str:
+    """The path with its first link replaced by what that leads to."""
+    parts = path.split("/")
+    for count in range(2, len(parts) + 1):
+        begin = "/".join(parts[:count])
+        if begin and os.path.islink(begin):
+            return "/".join((os.path.realpath(begin), *parts[count:]))
+    return path
+
+
 def resolve(root: Node, shape: Attribute, join: Join, report: Report) -> None:
     """Complete every path of a tree in place."""
     _Paths(join, report).visit(root, shape, None, ())
@@ -77,7 +87,8 @@ class _Paths:
             if not _WINDOWS.match(text):
                 leaf.value = self.join(text)
         elif text:
-            leaf.value = self.join(text)
+            joined = self.join(text)
+            leaf.value = followed(joined) if kind == "watched" else joined
 
     def _is_bind(self, leaf: Node, parent: Node | None, path: Path) -> bool:
         mount = parent.get("type") if parent is not None else None
@@ -97,6 +108,7 @@ _KINDS = {
     "HostPath": "path",
     "tuple[HostPath, ...]": "path",
     "SourcePath": "file",
+    "WatchedPath": "watched",
     "SshKeys": "file",
     "ContextPath": "context",
     "Mapping[str, ContextPath]": "context",

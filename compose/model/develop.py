@@ -6,7 +6,7 @@ from __future__ import annotations
 from compose.errors import Path
 from compose.model.attribute import EMPTY, Extensions, attribute, attributes
 from compose.model.lifecycle import Hook
-from compose.model.shapes import HostPath, one_or_many
+from compose.model.shapes import WatchedPath, one_or_many
 from compose.tree import Node, Refused
 
 
@@ -15,7 +15,7 @@ class Watch:
     """One rule: when `path` changes do `action` (rebuild, restart, sync, sync+restart,
     sync+exec)."""
 
-    path: HostPath = attribute()
+    path: WatchedPath = attribute()
     action: str = attribute()
     target: str = ""
     exec: Hook | None = attribute(default=None, of=Hook)

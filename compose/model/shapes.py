@@ -14,6 +14,8 @@ HostPath = str
 """A path of the host: relative to the project directory, `~` is HOME; absolute after loading."""
 SourcePath = str
 """The same for the file of a config or secret, where empty is the project directory itself."""
+WatchedPath = str
+"""A host path whose first link is followed: events tell the real one."""
 ContextPath = str
 """A host path unless it is a URL or `service:NAME`."""
 BindSource = str
