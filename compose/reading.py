@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # 60 ms of model and loader, which half of the verbs do witho
     from compose.loading.request import Loaded
     from compose.model.project import Project
 
+HOOK = "com.docker.compose.hook"
+"""As in planning/labels.py, which brings the model along."""
+
 OpenEngine = Callable[[str, str, tuple[str, ...]], Engine]
 """(project name, folder, files) -> the engine; for tests with a fake one."""
 
@@ -213,8 +216,9 @@ class Reading:
         return tuple(records)
 
     def _records(self, services: Iterable[str] = ()) -> list[ContainerRecord]:
-        """The project's containers, those of some services when named. Raises NotFound."""
-        records = self._reader.containers(self.name)
+        """The project's containers, those of some services when named; those that only ran a hook
+        are nobody's. Raises NotFound."""
+        records = [r for r in self._reader.containers(self.name) if HOOK not in r.options.labels]
         self._check_services(services, records)
         wanted = set(services)
         return [record for record in records if not wanted or record.options.service in wanted]

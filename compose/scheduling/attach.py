@@ -18,7 +18,7 @@ from compose.planning.actions import (
     short_name,
 )
 from compose.planning.dependencies import closure
-from compose.planning.observed import GONE, Observed
+from compose.planning.observed import GONE, Observed, is_replica
 from compose.planning.plan import Plan
 from compose.planning.starts import one_shots
 from compose.scheduling.events import (
@@ -124,7 +124,7 @@ class Attachment:
             self._session.on_event(Attaching(names=short))
 
     def _is_shown(self, record: ContainerRecord) -> bool:
-        return record.options.service in self._shown and not record.options.oneoff
+        return record.options.service in self._shown and is_replica(record)
 
     def _follow_existing(self) -> None:
         for record in self._observed.containers:
@@ -170,7 +170,7 @@ class Attachment:
         except NotFound:
             return
         service = record.options.service
-        if record.options.oneoff or service not in self._monitored | self._shown:
+        if not is_replica(record) or service not in self._monitored | self._shown:
             return
         self._streams.flush(container_id)
         restarting = state.status == "restarting"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 
 from compose.errors import ComposeError, NotFound
@@ -33,6 +32,8 @@ def target(records: Iterable[ContainerRecord], service: str, index: int = 0) -> 
 
 def executing(record: ContainerRecord, options: ExecOptions) -> ResourceEvent:
     """What a dry run says in its place."""
+    import shlex
+
     return ResourceEvent(
         id=f"Container {record.name}",
         text="Executing",

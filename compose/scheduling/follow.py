@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from compose.options import LogsOptions, Services
-from compose.planning.observed import GONE, is_up
+from compose.planning.observed import GONE, is_replica, is_up
 from compose.scheduling.events import ContainerExited, OnEvent
 from compose.scheduling.outputs import outputs, shown_name
 from compose.scheduling.states import States
@@ -176,7 +176,7 @@ class _Following:
         wanted = self._options.services
         is_wanted = not wanted or record.options.service in wanted
         is_numbered = self._options.index in (0, record.options.number)
-        if is_wanted and is_numbered and not record.options.oneoff:
+        if is_wanted and is_numbered and is_replica(record):
             self.streams.add(record)
 
     def _tell_end(self, container_id: str, state: RunState) -> None:

@@ -160,6 +160,9 @@ async def unpause(project: Project, container: Supervised) -> None:
 
 async def remove(project: Project, container: Supervised, *, force: bool, volumes: bool) -> None:
     """Raises InUse when it runs and `force` is not given."""
+    if not container.is_running:
+        async with container.lock:
+            pass  # `die` was told, and whoever heard it may be faster than the release
     if not container.is_idle:
         if not force:
             raise InUse(

@@ -47,5 +47,8 @@ def command(
         detach=detach,
     )
     stdio = Stdio(stdin=0 if interactive and not detach else -1)
-    with context.open_stack() as stack, context.display("exec") as display:
-        return stack.exec(options, stdio=stdio, on_event=display.on_event).exit_code
+    with context.open_stack() as stack:
+        if not context.flags.dry_run:  # a display costs milliseconds, and has nothing to show
+            return stack.exec(options, stdio=stdio).exit_code
+        with context.display("exec") as display:
+            return stack.exec(options, stdio=stdio, on_event=display.on_event).exit_code
