@@ -27,6 +27,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: boo
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
             with open(descriptor, "wb") as file:
+                # every user of a container reads its /etc/hosts, whatever our umask
+                os.fchmod(descriptor, mode)
                 file.write(data)
                 if durable:
                     file.flush()

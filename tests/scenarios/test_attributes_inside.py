@@ -106,6 +106,11 @@ CASES: dict[str, Case] = {
         "EMPTY= HOME=/root ONE=1 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         {"environment": ["ONE=1", "EMPTY=", "UNSET_ON_THE_HOST"]},
     ),
+    "files-that-every-user-reads": Case(
+        "cat /etc/hosts /etc/hostname /etc/resolv.conf | grep -c -E 'localhost$|^box$|127.0.0.11'; stat -c %a /etc/hosts",
+        "3 644",
+        {"user": "1000", "hostname": "box"},
+    ),
     "read-only": Case(
         "touch /x; touch /run/x && echo run; touch /dev/shm/x && echo shm; touch /etc/x",
         "touch: /x: Read-only file system run shm touch: /etc/x: Read-only file system",
@@ -269,14 +274,24 @@ def test_namespaces_of_another_service_are_shared(image: str):
         "first": shell("sleep 1000", image=image, hostname="first", ipc="shareable"),
         "pid": shell("ps | grep -c 'sleep 10[0]0'", image=image, pid="service:first"),
         "net": shell("hostname; ls /sys/class/net", image=image, network_mode="service:first"),
-        "ipc": shell("echo kept > /dev/shm/file", image=image, ipc="service:first"),
+        "ipc": shell(
+            "stat -c '%a %u' /dev/shm; echo kept > /dev/shm/file",
+            image=image,
+            ipc="service:first",
+            user="1000",
+        ),
         "alone": shell("ps | grep -c 'sleep 10[0]0'; ls /dev/shm", image=image),
     }
     with stage() as pycompose:
         pycompose.compose_file(document(services))
         pycompose("up", "-d")
         pycompose("wait", "pid", "net", "ipc", "alone", check=False)
-        assert said(pycompose) == {"pid-1": "1", "net-1": "first eth0 lo", "alone-1": "0"}
+        assert said(pycompose) == {
+            "pid-1": "1",
+            "net-1": "first eth0 lo",
+            "ipc-1": "1777 0",
+            "alone-1": "0",
+        }
         assert pycompose("exec", "-T", "first", "cat", "/dev/shm/file").stdout == "kept\n"
 
 
