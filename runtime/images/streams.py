@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from runtime.images import digests
@@ -116,13 +116,76 @@ def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
     import zstandard
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_ZSTD_WINDOW)
-    source: Any = _File(iter(chunks))
+    frames = _Frames(chunks)
+    source: Any = _File(iter(frames))
     reader = decompressor.stream_reader(source, read_size=CHUNK, read_across_frames=True)
     try:
         while piece := reader.read(OUTPUT):
             yield piece
     except zstandard.ZstdError as error:
         raise BadArchive(f"damaged zstd data: {error}") from error
+    if not frames.has_ended:
+        raise BadArchive("the zstd data ends too early")
+
+
+class _Frames:
+    """Passes zstd data through and walks along its frames, for the one thing that the reader does
+    not tell: whether the last one was whole. Source: RFC 8878, section 3.1."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._steps = self._walk()
+        self._wanted = next(self._steps)
+        self._waiting = b""
+        self._is_between = True
+
+    @property
+    def has_ended(self) -> bool:
+        return self._is_between and not self._waiting
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._take(chunk)
+            yield chunk
+
+    def _take(self, chunk: bytes) -> None:
+        position = 0
+        while position < len(chunk):
+            # A negative number of bytes is passed over, the others are looked at
+            part = chunk[position : position + abs(self._wanted) - len(self._waiting)]
+            position += len(part)
+            if self._wanted > 0:
+                self._waiting += part
+                if len(self._waiting) < self._wanted:
+                    return
+                seen, self._waiting = self._waiting, b""
+                self._wanted = self._steps.send(seen)
+            else:
+                self._wanted += len(part)
+            while self._wanted == 0:
+                self._wanted = self._steps.send(b"")
+
+    def _walk(self) -> Generator[int, bytes, None]:
+        """Yields how many bytes it wants (or, negative, does not want) to see."""
+        while True:
+            magic = yield 4
+            self._is_between = False
+            if magic[1:] == b"\x2a\x4d\x18":
+                yield -int.from_bytes((yield 4), "little")
+            else:
+                yield from self._walk_blocks((yield 1)[0])
+            self._is_between = True
+
+    def _walk_blocks(self, descriptor: int) -> Generator[int, bytes, None]:
+        is_single, has_checksum = descriptor >> 5 & 1, descriptor >> 2 & 1
+        content_size = (1 if is_single else 0, 2, 4, 8)[descriptor >> 6]
+        yield -((0, 1, 2, 4)[descriptor & 3] + content_size + (not is_single))
+        is_last = False
+        while not is_last:
+            header = int.from_bytes((yield 3), "little")
+            is_last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+            yield -(1 if kind == 1 else size)
+        yield -4 * has_checksum
 
 
 class _File:

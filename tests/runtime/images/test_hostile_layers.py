@@ -445,6 +445,64 @@ def test_a_sparse_map_without_end_is_refused(tmp_path: Path):
         unpack_layer([data.bytes], tmp_path)
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    ["1,0,6,4", "1,-1", "1,99999999999999999999999", "2,0,4,2,4", "1,8,4", "9", "1,0", "x"],
+    ids=[
+        "beyond the end",
+        "backwards",
+        "too far",
+        "over each other",
+        "past the size",
+        "too few",
+        "odd",
+        "no number",
+    ],
+)
+def test_a_sparse_map_that_does_not_fit_is_refused(tmp_path: Path, numbers: str):
+    """CVE-2025-8194 and its kind: offsets that go back, or to where nothing is."""
+    count, _, places = numbers.partition(",")
+    fields = {"GNU.sparse.size": "8", "GNU.sparse.numblocks": count, "GNU.sparse.map": places}
+    data = Tar().file("s", b"evil", pax_headers=fields).bytes
+    with pytest.raises(RuntimeFault):
+        unpack_layer([data], tmp_path)
+
+
+# --- layers below, which are as little to be trusted
+
+
+def test_a_symlink_of_a_lower_layer_leads_nowhere(place: Place, tmp_path: Path):
+    before = world(place)
+    lower = tmp_path.parent / f"{tmp_path.name}-lower"
+    lower.mkdir()
+    unpack_layer(
+        [Tar().symlink("d", str(place.outside)).symlink("e", "../" * 9 + "outside").bytes], lower
+    )
+    tar = Tar().file("d/canary", b"evil").file("e/canary", b"evil").file("d/.wh.canary")
+    unpack_layer([tar.bytes], place.target, lowers=[lower])
+    assert world(place) == before
+    assert (place.target / str(place.outside).lstrip("/") / "canary").read_text() == "evil"
+
+
+def test_a_hard_link_to_a_symlink_of_a_lower_layer_is_refused(place: Place, tmp_path: Path):
+    before = world(place)
+    lower = tmp_path.parent / f"{tmp_path.name}-lower"
+    lower.mkdir()
+    unpack_layer([Tar().symlink("s", str(place.outside / "canary")).bytes], lower)
+    with pytest.raises(RuntimeFault, match="which is not there"):
+        unpack_layer([Tar().hard_link("h", "s", mode=0o666).bytes], place.target, lowers=[lower])
+    assert world(place) == before
+
+
+def test_a_file_over_a_full_folder_of_a_lower_layer_hides_it(place: Place, tmp_path: Path):
+    lower = tmp_path.parent / f"{tmp_path.name}-lower"
+    lower.mkdir()
+    unpack_layer([Tar().folder("d").file("d/x", b"kept").bytes], lower)
+    unpack_layer([Tar().file("d", b"a file").bytes], place.target, lowers=[lower])
+    assert place.text("d") == "a file"
+    assert (lower / "d" / "x").read_text() == "kept"
+
+
 def test_more_entries_than_any_image_has_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
