@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 Lookup = Callable[[str], "str | None"]
 Unset = Callable[[str], None]
 
 _NAME = "[_a-zA-Z][_a-zA-Z0-9]*"
-_TOKEN = re.compile(
-    rf"\$(?:(?P<escaped>\$)|(?P<named>{_NAME})|(?P<braced>\{{{_NAME}(?::?[-+?].*)?\}})|(?P<invalid>\{{))"
-)
-_BRACED = re.compile(rf"\{{(?P<name>{_NAME})(?:(?P<operator>:?[-+?])(?P<word>.*))?\}}", re.DOTALL)
+_TOKEN = re.compile(rf"\$(?:(?P<escaped>\$)|(?P<named>{_NAME})|(?P<brace>\{{))")
+_HEAD = re.compile(rf"\{{(?P<name>{_NAME})(?P<operator>:?[-+?])?")
+_BRACE = re.compile(r"[{}\n]")
 DEEPEST = 30
 LONGEST = 1024 * 1024
 """Neither a nest of defaults nor a value repeated without end is followed further than this."""
@@ -64,18 +64,37 @@ def _replace(
         return "$", found.end()
     if found["named"]:
         return _value(found["named"], lookup, unset), found.end()
-    if not found["braced"]:
-        raise BadVariable("format", _format(text, found.start()), offset=found.start())
-    start = found.start("braced")
-    end = _closing(text, start, found.end("braced"))
-    braced = _BRACED.fullmatch(text, start, end)
+    braced = _braced(text, found.start("brace"))
     if braced is None:
         raise BadVariable("format", _format(text, found.start()), offset=found.start())
     try:
-        return _apply(braced, lookup, unset, depth), end
+        return _apply(braced, lookup, unset, depth), braced.end
     except BadVariable as bad:
         bad.offset = found.start()
         raise
+
+
+class _Braced(NamedTuple):
+    """`{NAME}` or `{NAME` operator word `}`; `end` is behind the brace."""
+
+    name: str
+    operator: str
+    word: str
+    end: int
+
+
+def _braced(text: str, start: int) -> _Braced | None:
+    """What the brace at `start` opens; None when that is no variable."""
+    head = _HEAD.match(text, start)
+    if head is None:
+        return None
+    if head["operator"] is None:
+        end = head.end()
+        return _Braced(head["name"], "", "", end + 1) if text[end : end + 1] == "}" else None
+    end = _closing(text, start)
+    if end <= head.end():
+        return None
+    return _Braced(head["name"], head["operator"], text[head.end() : end - 1], end)
 
 
 def _format(text: str, offset: int) -> str:
@@ -83,19 +102,28 @@ def _format(text: str, offset: int) -> str:
     return f"`{shown}` is no variable"
 
 
-def _closing(text: str, start: int, last: int) -> int:
-    """The end of the braces that open at `start`: where they balance, else the last `}` of the
-    line."""
-    depth, index = 0, start
-    while index < last:
-        if text[index] == "}":
+def _closing(text: str, start: int) -> int:
+    """Behind the brace that balances the one at `start`, else behind the last of the line; 0
+    without one.
+
+    As the reference counts: a brace that closes right behind an opening one does not.
+    """
+    depth, last, skipped = 0, 0, -1
+    for brace in _BRACE.finditer(text, start):
+        at = brace.start()
+        if brace[0] == "\n":
+            break
+        if brace[0] == "}":
+            last = at + 1
+        if at == skipped:
+            continue
+        if brace[0] == "{":
+            depth += 1
+            skipped = at + 1
+        else:
             depth -= 1
             if depth == 0:
-                return index + 1
-        elif text[index] == "{":
-            depth += 1
-            index += 1
-        index += 1
+                return at + 1
     return last
 
 
@@ -107,8 +135,8 @@ def _value(name: str, lookup: Lookup, unset: Unset) -> str:
     return value
 
 
-def _apply(braced: re.Match[str], lookup: Lookup, unset: Unset, depth: int) -> str:
-    name, operator, word = braced["name"], braced["operator"], braced["word"]
+def _apply(braced: _Braced, lookup: Lookup, unset: Unset, depth: int) -> str:
+    name, operator, word, _ = braced
     if not operator:
         return _value(name, lookup, unset)
     # also when it is not used: what is wrong in it is told on every machine, not on some
@@ -129,7 +157,7 @@ def _word(word: str, lookup: Lookup, unset: Unset, depth: int) -> str:
     return substitute(word, lookup, unset, depth + 1) if "$" in word else word
 
 
-def names_in(text: str) -> list[tuple[str, str, str]]:
+def names_in(text: str, depth: int = 0) -> list[tuple[str, str, str]]:
     """Every variable that the text mentions: (name, operator, word), nested ones too; nothing is
     refused."""
     names: list[tuple[str, str, str]] = []
@@ -138,12 +166,11 @@ def names_in(text: str) -> list[tuple[str, str, str]]:
         position = found.end()
         if found["named"]:
             names.append((found["named"], "", ""))
-        elif found["braced"]:
-            start = found.start("braced")
-            position = _closing(text, start, found.end("braced"))
-            braced = _BRACED.fullmatch(text, start, position)
+        elif found["brace"]:
+            braced = _braced(text, found.start("brace"))
             if braced is not None:
-                word = braced["word"] or ""
-                names.append((braced["name"], braced["operator"] or "", word))
-                names.extend(names_in(word))
+                position = braced.end
+                names.append((braced.name, braced.operator, braced.word))
+                if depth < DEEPEST:
+                    names.extend(names_in(braced.word, depth + 1))
     return names

@@ -25,7 +25,8 @@ def split_words(text: str) -> Split:
 class _Splitter:
     def __init__(self) -> None:
         self.words: list[str] = []
-        self.word = ""
+        self.word: list[str] = []
+        """Its characters: adding to a text copies it each time."""
         self.begun = False
         self.quote = ""
         """The mark that closes what is open: a quote, a backtick, or `)` of `$(`."""
@@ -51,18 +52,18 @@ class _Splitter:
         return Split(tuple(self.words), ended_at)
 
     def _take(self, character: str) -> None:
-        self.word += character
+        self.word.append(character)
         self.begun = True
 
     def _before_operator(self, character: str) -> None:
         # `2>` : the number belongs to the operator, not to the words
-        if character == ">" and self.word[:1].isdigit():
-            self.word, self.begun = "", False
+        if character == ">" and "".join(self.word[:1]).isdigit():
+            self.word, self.begun = [], False
 
     def _end_word(self) -> None:
         if self.begun:
-            self.words.append(self.word)
-        self.word, self.begun = "", False
+            self.words.append("".join(self.word))
+        self.word, self.begun = [], False
 
     def _character(self, character: str) -> None:
         if character in _BLANKS and not self.quote:
@@ -80,7 +81,7 @@ class _Splitter:
 
     def _parenthesis(self, character: str) -> None:
         if character == "(":
-            if self.quote or not self.word.endswith("$"):
+            if self.quote or self.word[-1:] != ["$"]:
                 raise ValueError("a parenthesis needs quotes")
             self.quote = ")"
         else:

@@ -61,3 +61,15 @@ def loaded_by(script: str, *, cwd: Path = TOP, root: Path | None = None) -> set[
     )
     modules = run.stdout.rpartition("LOADED")[2].split()
     return {module for module in modules if module in HEAVY}
+
+
+def test_config_of_a_file_that_was_judged_before_loads_no_judge(tmp_path: Path):
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: host}}\n")
+    script = (
+        "import sys\n"
+        "from compose.__main__ import main\n"
+        "sys.argv = ['pycompose', 'config']\n"
+        "main()\n"
+    )
+    assert loaded_by(script, cwd=tmp_path, root=tmp_path / "root") == {"jsonschema"}
+    assert loaded_by(script, cwd=tmp_path, root=tmp_path / "root") == set()

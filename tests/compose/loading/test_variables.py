@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from compose.loading.variables import BadVariable, substitute
+from compose.loading.variables import BadVariable, names_in, substitute
 
 SET = {"A": "a", "E": "", "D": "$A", "_1": "u"}
 
@@ -87,3 +87,16 @@ def test_any_text_is_replaced_or_refused(text: str):
 @given(st.text(max_size=60))
 def test_an_escaped_text_comes_back_as_it_was(text: str):
     assert replaced(text.replace("$", "$$"))[0] == text
+
+
+def test_fifty_thousand_variables_of_one_line_are_each_read_once():
+    assert replaced("${E:-x}" * 50_000)[0] == "x" * 50_000
+
+
+def test_every_variable_that_a_text_mentions_is_listed_nested_ones_too():
+    assert names_in("$A ${B} ${C:-${D:?m}} $$E ${") == [
+        ("A", "", ""),
+        ("B", "", ""),
+        ("C", ":-", "${D:?m}"),
+        ("D", ":?", "m"),
+    ]
