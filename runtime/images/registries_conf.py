@@ -80,7 +80,7 @@ class Registries:
         rule = self._rule_for(name)
         if rule is None:
             mirrors = self._hub_mirrors if reference.registry == DEFAULT_REGISTRY else ()
-            places = [Place(f"{mirror}/{reference.path}") for mirror in mirrors]
+            places = [Place(f"{mirror.rstrip('/')}/{reference.path}") for mirror in mirrors]
             found = [self._endpoint(place, "", is_mirror=True) for place in places]
             return (*found, self._endpoint(Place(name), "", is_mirror=False))
         if rule.blocked:

@@ -353,7 +353,12 @@ def stalled_after(count: int, on: str, *, times: int = 1) -> Fault:
 
 def refused(status: int, on: str, *, times: int = 1, said: bytes = b"", **headers: str) -> Fault:
     named = {key.replace("_", "-"): value for key, value in headers.items()}
-    return once(lambda handler: handler.reply(status, said, named), on, times=times)
+
+    def act(handler: Handler) -> None:
+        handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        handler.reply(status, said, named)
+
+    return once(act, on, times=times)
 
 
 def redirected(location: str, on: str, *, times: int = 1, status: int = 307) -> Fault:
