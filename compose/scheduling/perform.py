@@ -20,7 +20,13 @@ from compose.scheduling.conditions import REACHED_WORDS, WAITED_WORDS, NotReache
 from compose.scheduling.container_options import Making, container_options
 from compose.scheduling.events import ResourceEvent, tell_progress
 from compose.scheduling.work import Work
-from runtime.errors import InUse, NotFound, StartFailed
+from runtime import tasks
+from runtime.errors import AlreadyExists, InUse, NotFound, StartFailed
+from runtime.values import ContainerOptions, ContainerRecord, NetworkOptions, VolumeOptions
+
+BEING_MADE = 10.0
+"""Seconds; a command that was killed over it leaves the name to the next."""
+Made = NetworkOptions | VolumeOptions | ContainerOptions
 
 
 async def perform(work: Work, action: actions.Action) -> None:
@@ -66,8 +72,14 @@ async def remove_image(work: Work, action: actions.RemoveImage) -> None:
 
 
 async def create_network(work: Work, action: actions.CreateNetwork) -> None:
-    with work.told(f"Network {action.options.name}", "Creating", "Created"):
-        await work.engine.create_network(action.options)
+    options = action.options
+    with work.told(f"Network {options.name}", "Creating", "Created"):
+        try:
+            await work.engine.create_network(options)
+        except AlreadyExists:
+            found = work.engine.network(options.name)
+            if found is None or not _is_the_same(found.options, options):
+                raise
 
 
 async def remove_network(work: Work, action: actions.RemoveNetwork) -> None:
@@ -77,8 +89,19 @@ async def remove_network(work: Work, action: actions.RemoveNetwork) -> None:
 
 
 async def create_volume(work: Work, action: actions.CreateVolume) -> None:
-    with work.told(f"Volume {action.options.name}", "Creating", "Created"):
-        await work.engine.create_volume(action.options)
+    options = action.options
+    with work.told(f"Volume {options.name}", "Creating", "Created"):
+        try:
+            await work.engine.create_volume(options)
+        except AlreadyExists:
+            found = work.engine.volume(options.name)
+            if found is None or not _is_the_same(found.options, options):
+                raise
+
+
+def _is_the_same(made: Made, wanted: Made) -> bool:
+    """Another `up` of the same project was faster by a moment, and made what we want."""
+    return (made.project, made.config_hash) == (wanted.project, wanted.config_hash)
 
 
 async def remove_volume(work: Work, action: actions.RemoveVolume) -> None:
@@ -123,7 +146,7 @@ async def create_container(work: Work, action: actions.CreateContainer) -> None:
             final_name=action.name,
         )
         options = container_options(work.project, service, making)
-        work.made[action.name] = await work.engine.create_container(options)
+        work.made[action.name] = await _create(work, options)
         work.on_made(work.made[action.name], action.name)
     except Exception as error:
         work.tell(id, "Error", "Error", str(error).partition("\n")[0])
@@ -139,6 +162,28 @@ def _mounted_images(work: Work, service: Service) -> Mapping[str, str]:
         if mount.type == "image"
     )
     return {reference: _image_id(work, reference) for reference in references}
+
+
+async def _create(work: Work, options: ContainerOptions) -> ContainerRecord:
+    try:
+        return await work.engine.create_container(options)
+    except AlreadyExists:
+        record = await _named(work, options.name)
+        if record is None or not _is_the_same(record.options, options):
+            raise
+        return record
+
+
+async def _named(work: Work, name: str) -> ContainerRecord | None:
+    """The container that has the name. While another command is still making it, it has the name
+    and cannot be seen; no event tells when it can."""
+    with tasks.move_on_after(BEING_MADE):
+        while True:
+            for record in work.engine.containers():
+                if record.name == name:
+                    return record
+            await tasks.sleep(0.02)
+    return None
 
 
 def _image_id(work: Work, reference: str) -> str:
