@@ -288,7 +288,7 @@ def _hosts(node: Node) -> dict[str, tuple[str, ...]]:
     if isinstance(node.value, list):
         for item in node.items:
             name, addresses = _host(item)
-            hosts[name] = (*hosts.get(name, ()), *addresses)
+            hosts[name] = tuple(dict.fromkeys((*hosts.get(name, ()), *addresses)))
         return hosts
     for name, child in node.mapping.items():
         _check_host(name, Node(name, child.named_at))

@@ -43,7 +43,7 @@ from compose.output.documents import project_json, project_yaml, without_env_fil
 from compose.position import File  # noqa: E402
 
 SLOWEST = 5
-"""Seconds; a normal run takes ten milliseconds."""
+"""Seconds of CPU; a normal run takes ten milliseconds."""
 ENVIRONMENT = {"HOME": "/home/nobody", "TAG": "1.2", "EMPTY": "", "DOLLAR": "$A", "PWD": "/"}
 PIECES = [
     "&a ", "*a", "<<: *a", "<<: [*a, *a]", "!reset ", "!override ", "!!binary ", "!!int ", "!!str ", "? ",
@@ -200,14 +200,14 @@ class Fuzzer:
         choose = random.Random(seed)
         mutator = Mutator(choose, self.cases)
         files = mutator.files()
-        signal.alarm(SLOWEST)
+        signal.setitimer(signal.ITIMER_VIRTUAL, SLOWEST)
         try:
             self.small_grammars(mutator.changed(choose.choice(list(files.values()))))
             return self.load(files)
         except Exception:
             return traceback.format_exc()
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
     def small_grammars(self, text: str) -> None:
         """Dotenv, raw dotenv and variables, each on the same text."""
@@ -268,6 +268,7 @@ HABITS = (
     re.compile(r'^\+ *"context": ', re.MULTILINE),  # `context: ""` is not printed
     re.compile(r'^\+ *"name": ', re.MULTILINE),  # nor `name: ""`
     re.compile(r"`(capabilities|command)` is missing"),  # nor what is empty or null
+    re.compile(r"E034: a port needs a `target`"),  # nor is `target: 0`
     re.compile(r'E036: `""`'),  # a variable without a name, which an env file may have
     re.compile(r"E087: `[^`]*=` is no"),  # a host without an address
     re.compile(r"E096: one of `file`"),  # nor an empty source of a config
@@ -313,7 +314,7 @@ def main() -> int:
     if not options.seconds and not options.runs:
         options.runs = 1000
     resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-    signal.signal(signal.SIGALRM, ring)
+    signal.signal(signal.SIGVTALRM, ring)
     pipeline.folder_of = lambda _environment: ""  # type: ignore[attr-defined]
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     wrong = count = 0
