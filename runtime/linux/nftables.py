@@ -288,25 +288,32 @@ def list_tables() -> list[str]:
 
 
 def open_notices() -> socket.socket:
-    """Readable when anybody changes any table of this network namespace; see `tell_removals`."""
+    """Readable when anybody changes any table of this network namespace; see `read_removals`."""
     return netlink_socket.open_socket(netlink_socket.NETFILTER, groups=GROUP_MASK)
 
 
-def tell_removals(notices: socket.socket) -> bool:
-    """Read all that waits there: whether something was removed, or the kernel lost count."""
-    removed = False
+def read_removals(notices: socket.socket) -> set[str] | None:
+    """Read all that waits there: names of the tables from which something was removed; None when
+    more happened than the kernel kept, so that it may have been any."""
+    found: set[str] = set()
+    is_whole = True
     while True:
         try:
             data = notices.recv(1 << 20)
         except BlockingIOError:
-            return removed
+            return found if is_whole else None
         except OSError:
-            removed = True  # ENOBUFS: more happened than fits, so anything may have
+            is_whole = False  # ENOBUFS
             continue
-        kinds = {reply.kind for reply in netlink_socket.parse_replies(data)}
-        removed = removed or not kinds.isdisjoint(
-            map(_kind, (_DELETE_TABLE, _DELETE_CHAIN, _DELETE_RULE))
-        )
+        found.update(_removals(data))
+
+
+def _removals(data: bytes) -> Iterator[str]:
+    kinds = {_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN), _kind(_DELETE_RULE)}
+    for reply in netlink_socket.parse_replies(data):
+        if reply.kind in kinds:
+            # the table's name is the first attribute of all three
+            yield _untext(netlink_socket.parse_attributes(reply.payload[4:])[1])
 
 
 class BaseChain(NamedTuple):

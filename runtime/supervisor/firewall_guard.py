@@ -73,9 +73,13 @@ class FirewallGuard:
             await self.change()
             while True:  # forever: until the project is down
                 await anyio.wait_readable(notices)
-                if nftables.tell_removals(notices):
+                if self._concerns_us(nftables.read_removals(notices)):
                     await self._mend()
                     await anyio.sleep(_BREATH)
+
+    def _concerns_us(self, removals: set[str] | None) -> bool:
+        ours = {self._own.name, *(table.name for table in self._shared.values())}
+        return removals is None or not removals.isdisjoint(ours)
 
     async def _mend(self) -> None:
         try:

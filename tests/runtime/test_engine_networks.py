@@ -362,7 +362,7 @@ async def test_rules_that_somebody_removed_come_back_and_ports_answer_all_the_wh
             assert ask("127.0.0.1", state.ports[0].host_port) == f"web-1 sees {gateway_of(shop)}"
             while nft("list", "table", "inet", table, check=False) != before:
                 assert select.select([notices], [], [], 30)[0], "nobody mends it"
-                nftables.tell_removals(notices)
+                nftables.read_removals(notices)
         assert ask("::1", state.ports[0].host_port) == f"web-1 sees {gateway_of(shop)}"
     log = paths.project(web.project_id).engine_log.read_text()
     assert f"somebody removed rules from the firewall table {table}: they are back" in log

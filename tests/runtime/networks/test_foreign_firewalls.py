@@ -1,9 +1,11 @@
 """A FORWARD chain of another program with policy drop (Docker's, ufw's) is named with what helps."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from runtime.linux import nftables
 from runtime.networks.firewall import describe_foreign_drops
 from tests.runtime.networks.stage import Stage
 
@@ -59,3 +61,19 @@ def test_the_older_iptables_is_asked_as_well(stage: Stage):
     for rule in rules:
         stage.host.command(*rule.split())
     assert stage.host.run(lambda: describe_foreign_drops("ab12")) == ""
+
+
+def test_notices_name_the_tables_that_lost_something(stage: Stage):
+    def listen() -> tuple[set[str] | None, ...]:
+        with nftables.open_notices() as notices:
+            run("add table inet one; add chain inet one a; add table inet two")
+            nothing = nftables.read_removals(notices)
+            run("add rule inet one a accept; flush chain inet one a; delete table inet two")
+            some = nftables.read_removals(notices)
+            run("flush ruleset")
+            return nothing, some, nftables.read_removals(notices)
+
+    def run(text: str) -> None:
+        subprocess.run(["nft", text], check=True)
+
+    assert stage.host.run(listen) == (set(), {"one", "two"}, {"one"})
