@@ -248,6 +248,8 @@ class LaunchRequest:
     resolver: bool = False
     """Open UDP and TCP sockets for the resolver inside the network namespace and hand them out with
     Ready."""
+    asks_inside: bool = False
+    """With `resolver`: a further socket of the namespace, to ask servers on its own loopback."""
     stdio: str = "pipes"
     """pipes (keeper makes them), handed (three descriptors come along), tty."""
     open_stdin: bool = False

@@ -26,7 +26,7 @@ from runtime.errors import NotFound, StartFailed
 from runtime.images.front import Images
 from runtime.linux import faults, files, seccomp
 from runtime.messages import CgroupPlan, LaunchRequest
-from runtime.networks import hosts_file
+from runtime.networks import hosts_file, names
 from runtime.networks.endpoint import EndpointPlan
 from runtime.paths import Paths
 from runtime.schemas import read_schema
@@ -119,6 +119,7 @@ class LaunchDesk:
             seccomp_program=seccomp_program(result),
             joined_namespaces=result.joined_namespaces,
             resolver=bool(options.endpoints) and not options.network_mode,
+            asks_inside=any(names.is_own_loopback(server) for server in options.dns),
             stdio="tty" if options.tty else "pipes",
             open_stdin=options.stdin_open,
             log_folder=str(folder / "logs"),

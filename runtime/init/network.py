@@ -43,6 +43,11 @@ def open_resolver(child: InitChild) -> None:
         datagrams.bind((RESOLVER_ADDRESS, 0))
         streams.bind((RESOLVER_ADDRESS, 0))
         streams.listen(64)
+    if child.request.asks_inside:
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        child.resolver.append(asking)
+        with faults.point("bind resolver"):
+            asking.bind(("127.0.0.1", 0))
     ports = datagrams.getsockname()[1], streams.getsockname()[1]
     _say(netlink_socket.NETFILTER, (nftables.dns_redirect_batch(*ports),))
 

@@ -18,6 +18,9 @@ from runtime.messages import Ready, Run, send
 DEFAULT_UMASK = 0o022
 
 
+RESOLVER_NAMES = ("resolver-udp", "resolver-tcp", "resolver-ask")
+
+
 def forget_the_host(child: InitChild) -> None:
     """P09: from here on a file that Python would import is the container's."""
     sys.path.clear()
@@ -27,8 +30,7 @@ def forget_the_host(child: InitChild) -> None:
 def report_ready(child: InitChild) -> None:
     """L46, L12: all but the last steps are done; the keeper writes us down, then says run."""
     named = {
-        name: opened.fileno()
-        for name, opened in zip(("resolver-udp", "resolver-tcp"), child.resolver, strict=False)
+        name: opened.fileno() for name, opened in zip(RESOLVER_NAMES, child.resolver, strict=False)
     }
     if child.master >= 0:
         named["pty"] = child.master

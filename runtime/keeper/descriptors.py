@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from runtime.messages import MAX_DESCRIPTORS, Held
 
 OUTPUTS = ("stdout", "stderr", "pty")
-ORDER = ("stdout", "stderr", "stdin", "pty", "resolver-udp", "resolver-tcp")
+ORDER = ("stdout", "stderr", "stdin", "pty", "resolver-udp", "resolver-tcp", "resolver-ask")
 """How they come along with Running."""
 
 

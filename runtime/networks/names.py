@@ -24,6 +24,9 @@ Shuffle = Callable[[list[str]], list[str]]
 TTL = 5
 """Seconds. Docker says 600, and clients then go on with the address of a container long gone."""
 
+INSIDE = "inside:"
+"""Before a server's address: it is on the loopback of the container itself."""
+
 # V41: what a container calls itself must not take these from the others.
 RESERVED = frozenset({"localhost", "host.docker.internal", "gateway.docker.internal"})
 _REVERSE = {".in-addr.arpa": 4, ".ip6.arpa": 6}
@@ -112,22 +115,32 @@ def choose_upstreams(
     """Servers that may be asked about names that are not ours.
 
     V40: a container that is only on internal networks reaches the outside by no name either; a
-    server of its own inside of them is asked. The container's own loopback is not ours to ask.
+    server of its own inside of them is asked. One on its own loopback is marked with INSIDE: it is
+    asked from there (D40).
     """
     is_inside = bool(zones) and all(zone.is_internal for zone in zones)
     if not own:
         return () if is_inside else tuple(host)
-    usable = [server for server in own if not _is_loopback(server)]
-    if not is_inside:
-        return tuple(usable)
     subnets = [ip_network(text) for zone in zones for text in zone.subnets]
-    return tuple(
-        server for server in usable if any(ip_address(server) in subnet for subnet in subnets)
-    )
+    found = []
+    for server in own:
+        if is_own_loopback(server):
+            found.append(f"{INSIDE}{server}")
+        elif not _parse_server(server).is_loopback and (
+            not is_inside or any(_parse_server(server) in subnet for subnet in subnets)
+        ):
+            found.append(server)
+    return tuple(found)
 
 
-def _is_loopback(server: str) -> bool:
-    return server == RESOLVER_ADDRESS or ip_address(server.partition("%")[0]).is_loopback
+def is_own_loopback(server: str) -> bool:
+    """Something that the container runs itself; not our own resolver."""
+    address = _parse_server(server)
+    return address.version == 4 and address.is_loopback and server != RESOLVER_ADDRESS
+
+
+def _parse_server(server: str) -> Address:
+    return ip_address(server.partition("%")[0])
 
 
 # --- answers

@@ -37,7 +37,7 @@ from runtime.supervisor.together import Together
 from runtime.values import ContainerRecord, EndpointState, NetworkRecord, PublishedPort
 
 _ATTEMPTS = 20
-_UDP, _TCP = "resolver-udp", "resolver-tcp"
+_UDP, _TCP, _ASK = "resolver-udp", "resolver-tcp", "resolver-ask"
 
 
 class Connected(NamedTuple):
@@ -149,7 +149,7 @@ class ProjectNetworks:
             opened = {
                 name: stack.enter_context(sockets.borrow(descriptor))
                 for name, descriptor in descriptors.items()
-                if name in (_UDP, _TCP) or name.startswith("port-")
+                if name in (_UDP, _TCP, _ASK) or name.startswith("port-")
             }
             ports = {held_name(port): port for port in record.state.ports}
             publications = [
@@ -161,7 +161,9 @@ class ProjectNetworks:
                 tasks.start_soon(self._forwarder.serve, publications)
                 if _UDP in opened and _TCP in opened:
                     view = lambda: self._names.view(record)  # noqa: E731
-                    tasks.start_soon(self._resolver.serve, opened[_UDP], opened[_TCP], view)
+                    tasks.start_soon(
+                        self._resolver.serve, opened[_UDP], opened[_TCP], view, opened.get(_ASK)
+                    )
 
     async def maintain(self) -> None:
         """The rules stay, until cancelled."""

@@ -3,8 +3,9 @@
 One pair of sockets per container, opened by its init on 127.0.0.11 inside (D43). What names.py
 answers goes out at once; a question for the rest waits for its upstream server in a task of its
 own, under a limit, so that a dead server never delays a name of ours (R35). Servers are asked from
-the host's namespace. A reply counts only when it comes from the server asked, to the port and
-number of that one question, and repeats it (V41).
+the host's namespace, but those on the container's own loopback from inside (asker.py). A reply
+counts only when it comes from the server asked, to the port and number of that one question, and
+repeats it (V41).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from runtime.networks import dns_wire, names
 from runtime.networks.dns_wire import Code
 from runtime.networks.names import Forward, View
 from runtime.supervisor import plain_sockets as sockets
+from runtime.supervisor.asker import Asker
 from runtime.supervisor.plain_sockets import Address
 
 ViewNow = Callable[[], View]
@@ -45,6 +47,7 @@ class Client:
 
     view: ViewNow
     tasks: TaskGroup
+    asker: Asker | None = None
     streams: int = 0
     waiting: int = 0
     """Questions on their way to an upstream server."""
@@ -89,10 +92,20 @@ class Resolver:
         self._waiting = 0
         self._memory = Memory()
 
-    async def serve(self, datagrams: socket.socket, streams: socket.socket, view: ViewNow) -> None:
-        """Answer on a container's sockets until cancelled. They stay the caller's."""
+    async def serve(
+        self,
+        datagrams: socket.socket,
+        streams: socket.socket,
+        view: ViewNow,
+        asking: socket.socket | None = None,
+    ) -> None:
+        """Answer on a container's sockets until cancelled. They stay the caller's. `asking`: a
+        socket from inside, for servers on the container's own loopback."""
         async with anyio.create_task_group() as tasks:
-            client = Client(view, tasks)
+            asker = None if asking is None else Asker(asking)
+            if asker is not None:
+                tasks.start_soon(asker.serve)
+            client = Client(view, tasks, asker)
             tasks.start_soon(self._serve_datagrams, datagrams, client)
             tasks.start_soon(self._serve_streams, streams, client)
 
@@ -127,7 +140,7 @@ class Resolver:
         self, handle: socket.socket, client: Client, forward: Forward, data: bytes, peer: Address
     ) -> None:
         try:
-            _reply(handle, await self._pass_on(forward, data, stream=False), peer)
+            _reply(handle, await self._pass_on(client, forward, data, stream=False), peer)
         finally:
             self._leave(client)
 
@@ -180,7 +193,7 @@ class Resolver:
             return dns_wire.answer(decision.query, code=Code.REFUSED)
         self._enter(client)
         try:
-            return await self._pass_on(decision, data, stream=True)
+            return await self._pass_on(client, decision, data, stream=True)
         finally:
             self._leave(client)
 
@@ -199,13 +212,15 @@ class Resolver:
 
     # --- upstream
 
-    async def _pass_on(self, forward: Forward, data: bytes, *, stream: bool) -> bytes:
+    async def _pass_on(
+        self, client: Client, forward: Forward, data: bytes, *, stream: bool
+    ) -> bytes:
         """The reply of the first server that knows; what the last one said when none does."""
         limit = 65535 if stream else forward.query.datagram_limit
         refusal = b""
         if not self._memory.has_failed(forward, anyio.current_time()):
             for server in self._memory.order(forward.upstreams, anyio.current_time()):
-                reply = await self._ask(server, forward, data, stream=stream)
+                reply = await self._ask(client, server, forward, data, stream=stream)
                 if reply and dns_wire.reply_code(reply) not in _TRY_NEXT:
                     return dns_wire.pass_on(forward.query, reply, limit=limit)
                 refusal = reply or refusal
@@ -215,8 +230,12 @@ class Resolver:
             return dns_wire.pass_on(forward.query, refusal, limit=limit)
         return dns_wire.answer(forward.query, code=Code.SERVER_FAILURE, limit=limit)
 
-    async def _ask(self, server: str, forward: Forward, data: bytes, *, stream: bool) -> bytes:
+    async def _ask(
+        self, client: Client, server: str, forward: Forward, data: bytes, *, stream: bool
+    ) -> bytes:
         """Empty when it does not answer in time, or cannot be reached."""
+        if server.startswith(names.INSIDE):
+            return await self._ask_inside(client, server, forward, data)
         ask = _ask_by_stream if stream else _ask_by_datagram
         with anyio.move_on_after(self._timeout):
             try:
@@ -224,6 +243,16 @@ class Resolver:
             except (OSError, EOFError):
                 return b""
         self._memory.silent[server] = anyio.current_time() + _AVOIDED
+        return b""
+
+    async def _ask_inside(
+        self, client: Client, server: str, forward: Forward, data: bytes
+    ) -> bytes:
+        """One container's silence says nothing of another's server at the same address."""
+        if client.asker is not None:
+            address = server.removeprefix(names.INSIDE), self._port
+            with anyio.move_on_after(self._timeout):
+                return await client.asker.ask(address, forward, data)
         return b""
 
 

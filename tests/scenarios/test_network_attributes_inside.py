@@ -18,6 +18,19 @@ LINK = "ip -o link show eth0"
 RESOLV = "grep -v '^#' /etc/resolv.conf"
 NAMES = "grep -v 'localhost\\|^f[ef]' /etc/hosts"
 
+OWN_SERVER = """
+import socket, threading
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('127.0.0.1', 53))
+def serve():
+    while True:
+        question, peer = server.recvfrom(999)
+        answer = question[:2] + bytes.fromhex('81800001000100000000') + question[12:]
+        server.sendto(answer + bytes.fromhex('c00c00010001000000050004c0000250'), peer)
+threading.Thread(target=serve, daemon=True).start()
+print(socket.gethostbyname('www.example.org'))
+"""
+
 NETWORKS: dict[str, Any] = {
     "front": {"ipam": {"config": [{"subnet": "10.213.1.0/24", "gateway": "10.213.1.254"}]}},
     "back": {
@@ -150,6 +163,9 @@ CASES: dict[str, Case] = {
             "dns_search": ["example.org", "corp"],
             "dns_opt": ["ndots:2", "use-vc"],
         },
+    ),
+    "dns-of-its-own": Case(
+        f'python3 -c "{OWN_SERVER}"', "192.0.2.80", {**FRONT, "dns": ["127.0.0.1"]}
     ),
     "dns-search-none": Case(RESOLV, "nameserver 127.0.0.11 options ndots:0", {**FRONT, "dns_search": "."}),
     "dns-without-a-network": Case(

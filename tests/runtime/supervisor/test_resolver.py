@@ -54,11 +54,14 @@ class Stand:
         self._limits = {"timeout": 0.2, **limits}
         self.datagrams = bound(socket.SOCK_DGRAM)
         self.streams = bound(socket.SOCK_STREAM)
+        self.asking = bound(socket.SOCK_DGRAM)
 
     def serve(self, *upstreams: str) -> None:
         resolver = Resolver(port=self._port, **self._limits)
         view = View(project_id="shop", zones=(zone(),), upstreams=upstreams)
-        self.tasks.start_soon(resolver.serve, self.datagrams, self.streams, lambda: view)
+        self.tasks.start_soon(
+            resolver.serve, self.datagrams, self.streams, lambda: view, self.asking
+        )
 
     def upstream(self, script: Script, address: str = SERVER) -> None:
         """A server that sends what the script makes of each question, by UDP and TCP."""
@@ -116,7 +119,7 @@ async def receive_frame(reader: BufferedByteReceiveStream) -> bytes:
 async def stand(**limits: float) -> AsyncIterator[Stand]:
     async with anyio.create_task_group() as tasks:
         made = Stand(tasks, **limits)
-        with made.datagrams, made.streams:
+        with made.datagrams, made.streams, made.asking:
             yield made
             tasks.cancel_scope.cancel()
 
@@ -259,3 +262,23 @@ async def test_garbage_ends_a_stream_and_harms_nobody():
             with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
                 await stream.receive()
         assert await here.ask(question("web")) == "NOERROR 172.18.0.2"
+
+
+async def test_d40_a_server_on_the_containers_own_loopback_is_asked_from_inside_by_datagrams():
+    async with stand() as here:
+        here.upstream(
+            lambda data: [response(data, "192.0.2.9", number=1), response(data, "192.0.2.1")]
+        )
+        here.serve(f"inside:{SERVER}")
+        reply = await here.exchange(question("example.com", number=4242))
+        assert lines(reply) == "NOERROR 192.0.2.1"
+        assert reply[:2] == (4242).to_bytes(2, "big")
+        assert await here.ask_stream(question("example.com")) == ["NOERROR 192.0.2.1"]
+        assert here.asked == [f"{SERVER} udp"] * 2
+
+
+async def test_a_server_inside_that_is_silent_or_not_there_is_given_up():
+    async with stand() as here:
+        here.upstream(lambda data: [])
+        here.serve(f"inside:{SERVER}", f"inside:{OTHER_SERVER}")
+        assert await here.ask(question("example.com")) == "SERVFAIL"
