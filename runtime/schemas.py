@@ -17,10 +17,15 @@ def read_schema(name: str) -> dict[str, Any]:
     return document
 
 
+def path_of(name: str) -> str:
+    """Where the data file `name` is."""
+    return os.path.join(_FOLDER, name)
+
+
 def read_data(name: str) -> bytes:
     """The data file `name`. Raises FileNotFoundError when the installation is not whole."""
     try:
-        with open(os.path.join(_FOLDER, name), "rb") as file:
+        with open(path_of(name), "rb") as file:
             return file.read()
     except FileNotFoundError:
         raise FileNotFoundError(

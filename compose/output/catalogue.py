@@ -1,11 +1,14 @@
-"""What does a code of an error or warning mean? Reads schemas/codes.md, the one table of codes."""
+"""What does a code of an error or warning mean? Reads schemas/codes.md, the one table of codes.
+
+And where the schema of Compose files is.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from runtime.schemas import read_data
+from runtime.schemas import path_of, read_data
 
 _SECTION = re.compile(r"^## ", re.MULTILINE)
 _BLOCK = re.compile(r"^```(\S*)\n(.*?)^```\n?", re.MULTILINE | re.DOTALL)
@@ -36,6 +39,11 @@ def read_catalogue() -> dict[str, Entry]:
     _, *sections = _SECTION.split(read_data("codes.md").decode())
     entries = (_entry(section) for section in sections)
     return {entry.code: entry for entry in entries}
+
+
+def find_schema() -> str:
+    """The JSON Schema of Compose files, for editors."""
+    return path_of("compose-spec.json")
 
 
 def _entry(section: str) -> Entry:

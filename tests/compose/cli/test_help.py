@@ -1,5 +1,8 @@
 """`help`: of everything, of a command, of a code."""
 
+import json
+from pathlib import Path
+
 from tests.fakes.files import run_config
 
 
@@ -44,3 +47,16 @@ def test_without_a_topic_all_commands_are_listed(tmp_path):
 def test_an_unknown_topic_names_the_nearest_command(tmp_path):
     ran = said(tmp_path, "confg")
     assert (ran.code, "did you mean `config`?" in ran.err) == (1, True)
+
+
+def test_all_codes_are_listed_with_what_they_mean(tmp_path):
+    lines = said(tmp_path, "codes").out.splitlines()
+    assert lines[0] == "E001  no Compose file was found"
+    assert lines[-1] == "W250  something that has no effect here"
+
+
+def test_the_schema_is_named_in_the_line_that_editors_read(tmp_path):
+    *_, line = said(tmp_path, "schema").out.splitlines()
+    name, _, path = line.partition("=")
+    assert name == "# yaml-language-server: $schema"
+    assert json.loads(Path(path).read_text())["title"]
