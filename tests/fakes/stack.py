@@ -10,16 +10,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compose.cli.context import Doors
-from compose.machine import ProjectRow
-from compose.options import StackOptions
+from compose.machine import ProjectRow, PrunedSystem
+from compose.options import PruneOptions, StackOptions
 from compose.stack import Completed, Ended, ImageRow, ProcessesOf, UpResult
 from runtime.errors import NotFound
 from runtime.values import (
     ContainerId,
     ContainerOptions,
     ContainerRecord,
+    DiskUsage,
+    HistoryLine,
     ImageConfig,
+    ImageDetails,
     ImageRecord,
+    ImageUsage,
+    LoadedImage,
     Login,
     NetworkId,
     NetworkOptions,
@@ -28,6 +33,7 @@ from runtime.values import (
     Progress,
     ProjectId,
     ProjectRecord,
+    Pruned,
     PublishedPort,
     RunState,
     VolumeOptions,
@@ -74,6 +80,18 @@ def volume(name: str = "shop_data", **options: Any) -> VolumeRecord:
     )
 
 
+def image(name: str = "nginx:1", **config: Any) -> ImageRecord:
+    """Made two minutes ago."""
+    return ImageRecord(
+        id="sha256:" + "ef" * 32,
+        name=name,
+        digest="sha256:" + "cd" * 32,
+        size=204_123_000,
+        created_at=NOW - 120,
+        config=ImageConfig(architecture="amd64", **config),
+    )
+
+
 class Faked:
     """Calls are noted as text: `up UpOptions(detach=True)`, fields at their default left out."""
 
@@ -84,6 +102,7 @@ class Faked:
         self.containers_: tuple[ContainerRecord, ...] = (container(),)
         self.volumes_: tuple[VolumeRecord, ...] = (volume(),)
         self.networks_: tuple[NetworkRecord, ...] = (network(),)
+        self.images_: tuple[ImageRecord, ...] = (image(),)
 
     def __enter__(self) -> Any:
         return self
@@ -276,6 +295,57 @@ class FakeMachine(Faked):
     def create_volume(self, options: VolumeOptions) -> VolumeRecord:
         self.note("create_volume", options)
         return volume(options.name)
+
+    def images(self) -> tuple[ImageRecord, ...]:
+        return self.images_
+
+    def image_details(self, reference: str, *, platform: str = "") -> ImageDetails:
+        self.note("image_details", reference, platform=platform)
+        steps = (
+            HistoryLine(created_at=NOW - 90_000, created_by="a" * 60, size=204_123_000),
+            HistoryLine(created_at=NOW - 120, created_by="CMD", comment="made", size=0),
+        )
+        return ImageDetails(record=image(reference), names=(reference,), history=steps)
+
+    def import_image(self, source: str, name: str = "", **words: Any) -> ImageRecord:
+        self.tell_image(words)
+        self.note("import_image", source, name, **words)
+        return image(name)
+
+    def load_images(self, source: str, **words: Any) -> tuple[LoadedImage, ...]:
+        self.tell_image(words)
+        self.note("load_images", source, **words)
+        return (LoadedImage(id=image().id, names=("nginx:1",)), LoadedImage(id=image().id))
+
+    def tell_image(self, words: dict[str, Any]) -> None:
+        if on_progress := words.pop("on_progress", None):
+            on_progress(Progress(id="nginx", text="Loading", current=1, total=2))
+
+    def save_images(self, names: Any, target: str, **words: Any) -> None:
+        self.note("save_images", names, target, **words)
+
+    def tag_image(self, source: str, target: str) -> None:
+        self.note("tag_image", source, target)
+
+    def remove_image(self, reference: str, **words: Any) -> tuple[str, ...]:
+        self.note("remove_image", reference, **words)
+        if reference == "missing":
+            raise NotFound(f"no such image: {reference}", code="E500")
+        return (f"Untagged: {reference}",)
+
+    def prune_images(self, options: PruneOptions) -> Pruned:
+        self.note("prune_images", options)
+        return Pruned(lines=("Untagged: nginx:1", f"Deleted: {image().id}"), reclaimed=204_123_000)
+
+    def prune(self, options: PruneOptions) -> PrunedSystem:
+        self.note("prune", options)
+        return PrunedSystem(("ab",), ("shared",), ("data",), Pruned(), 1500)
+
+    def disk_usage(self) -> DiskUsage:
+        usage = ImageUsage(record=image(), unique=204_123_000, containers=1)
+        return DiskUsage(
+            images=(usage,), layers=204_123_000, volumes={"shop_data": 1500}, containers={}
+        )
 
     def remove_network(self, name: str) -> None:
         self.remove("remove_network", name)

@@ -16,7 +16,7 @@ from compose.cli import app, verbs
 from compose.cli.flags import FlagParameter, read_signature
 from compose.scheduling.events import ContainerExited, LogOutput, Message, ResourceEvent
 from runtime.values import Event, RunState
-from tests.fakes.stack import FakeDoors, FakeMachine, FakeStack, container, network, volume
+from tests.fakes.stack import FakeDoors, FakeMachine, FakeStack, container, image, network, volume
 
 LISTED = Path(__file__).with_name("flags_without_effect.txt")
 WORDS = {
@@ -24,6 +24,14 @@ WORDS = {
     "completion": ["bash"],
     "exec": ["web", "true"],
     "help": [],
+    "image history": ["nginx:1"],
+    "image import": ["root.tar"],
+    "image inspect": ["nginx:1"],
+    "image pull": ["nginx:1"],
+    "image push": ["nginx:1"],
+    "image rm": ["missing"],
+    "image save": ["nginx:1"],
+    "image tag": ["nginx:1", "web:2"],
     "network create": ["one"],
     "network inspect": ["shared"],
     "network rm": ["missing"],
@@ -50,6 +58,11 @@ VALUES = {
     "ps --status": "exited",
     "logs --index": "1",
     "volume prune --filter": "label=a",
+    "image ls --filter": "dangling=true",
+    "image prune --filter": "label=a",
+    "system prune --filter": "label=a",
+    "--change": "CMD x",
+    "--platform": "linux/arm64",
     "--label": "key=value",
     "--opt": "key=value",
     "--aux-address": "name=10.0.0.9",
@@ -61,6 +74,12 @@ VALUES = {
 OFF = {"exec --tty", "run --tty", "run --interactive"}
 """Switches that are on by themselves on a terminal."""
 WITH = {
+    "image load --platform": ["--input", "a.tar"],
+    "image load --quiet": ["--input", "a.tar"],
+    "image save --platform": ["--output", "a.tar"],
+    "image prune --all": ["--force"],
+    "image prune --filter": ["--force"],
+    "system prune --filter": ["--force"],
     "logs --index": ["web"],
     "network create --gateway": ["--subnet", "10.0.0.0/24"],
     "network create --ip-range": ["--subnet", "10.0.0.0/24"],
@@ -75,8 +94,7 @@ def every_flag() -> list[tuple[str, FlagParameter]]:
     found = []
     for verb in verbs.names():
         if verbs.is_group(verb):
-            if verb not in ("image", "system"):
-                found += [(f"{verb} {name}", verbs.load(name, verb)) for name in verbs.names(verb)]
+            found += [(f"{verb} {name}", verbs.load(name, verb)) for name in verbs.names(verb)]
         elif verb not in FOREIGN:
             found.append((verb, verbs.load(verb)))
     return [(path, one) for path, module in found for one in read_signature(module.command).flags]
@@ -132,6 +150,7 @@ def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> 
         volume("ff" * 32, anonymous=True),
         volume("labelled", labels={"a": "b"}),
     )
+    machine.images_ = (image("nginx:1"), image(""), image(f"web@sha256:{'ab' * 32}"))
     doors = FakeDoors(stack=stack, machine=machine, unit_folder=tempfile.mkdtemp(dir=folder))
     code = app.run(words, doors=doors)
     return code, doors.calls, out.buffer.getvalue(), err.buffer.getvalue()

@@ -51,7 +51,7 @@ def test_folders_and_files_of_another_image_are_mounted(
     pycompose("up", "-d")
 
     def sh(text: str) -> str:
-        return pycompose("exec", "web", "sh", "-c", text, check=False).stdout
+        return pycompose("exec", "web", "sh", "-c", text).stdout
 
     assert sh("cd /all/data; ls; cat deep/a deep/b deep/c") == "deep\nlowerupperupper"
     assert sh("ls /part; cat /part/b /one") == "a\nb\nc\nupperupper"
