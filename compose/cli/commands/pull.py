@@ -27,11 +27,9 @@ def command(
     ] = False,
     quiet: Annotated[bool, Flag("-q", "--quiet", help="without progress")] = False,
     parallel: Annotated[
-        bool, Flag("--parallel", help="several at once, as always", hidden=True)
+        bool, Flag("--parallel", help="no effect: several at once always", hidden=True)
     ] = True,
-    no_parallel: Annotated[
-        bool, Flag("--no-parallel", help="one after the other", hidden=True)
-    ] = False,
+    no_parallel: Annotated[bool, Flag("--no-parallel", help="no effect", hidden=True)] = False,
 ) -> None:
     if policy not in ("", "missing", "always"):
         raise UsageError(f'invalid --policy option "{policy}": always and missing are known')

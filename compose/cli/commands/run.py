@@ -68,7 +68,9 @@ def command(
     build: Build = False,
     quiet: Annotated[bool, Flag("-q", "--quiet", help="no progress")] = False,
     quiet_pull: QuietPull = False,
-    quiet_build: Annotated[bool, Flag("--quiet-build", help="build without output")] = False,
+    quiet_build: Annotated[
+        bool, Flag("--quiet-build", help="no effect: a build has no output of its own yet")
+    ] = False,
     remove_orphans: RemoveOrphans = None,
 ) -> int:
     from compose.cli import terminal

@@ -62,7 +62,9 @@ def command(
     no_build: NoBuild = False,
     pull: Pull = "",
     quiet_pull: QuietPull = False,
-    quiet_build: Annotated[bool, Flag("--quiet-build", help="build without output")] = False,
+    quiet_build: Annotated[
+        bool, Flag("--quiet-build", help="no effect: a build has no output of its own yet")
+    ] = False,
     force_recreate: ForceRecreate = False,
     no_recreate: NoRecreate = False,
     always_recreate_deps: Annotated[
@@ -82,7 +84,7 @@ def command(
     explain: Annotated[
         bool, Flag("--explain", help="print what would be done and why, do nothing")
     ] = False,
-    menu: Annotated[bool, Flag("--menu", help="keys for an attached up", hidden=True)] = False,
+    menu: Annotated[bool, Flag("--menu", help="no effect: there is no menu of keys")] = False,
     watch: Annotated[bool, Flag("-w", "--watch", help="follow changes of the sources")] = False,
 ) -> int:
     remove, ignore = orphans(context, remove_orphans)

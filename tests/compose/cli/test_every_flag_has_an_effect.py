@@ -200,3 +200,8 @@ def test_a_flag_makes_a_difference_or_is_listed(
 def test_every_listed_flag_exists_and_has_a_reason():
     known = {f"{path} {one.flag.long}" for path, one in every_flag()}
     assert [name for name, reason in listed().items() if name not in known or not reason] == []
+
+
+def test_the_help_of_each_listed_flag_says_that_it_has_no_effect():
+    said = {f"{path} {one.flag.long}": one.flag.help for path, one in every_flag()}
+    assert [name for name in listed() if not said[name].startswith("no effect")] == []
