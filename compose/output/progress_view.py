@@ -144,6 +144,7 @@ class JsonView(QuietView):
                 "status": event.status,
                 "text": event.text,
                 "details": event.details,
+                "waiting_for": event.waiting_for,
                 "current": event.current,
                 "total": event.total,
                 "percent": event.percent,

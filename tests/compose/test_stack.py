@@ -2,7 +2,9 @@
 
 import inspect
 import os
+import shutil
 
+import anyio
 import pytest
 
 from compose.errors import ActionFailed, ComposeError, InvalidFile, NotFound
@@ -20,6 +22,7 @@ from compose.options import (
     WaitOptions,
 )
 from compose.stack import AsyncStack, Stack
+from runtime import tasks
 from runtime.errors import StartFailed
 from tests.fakes.engine import World, image
 from tests.fakes.stacks import play
@@ -221,6 +224,26 @@ def test_wait_fails_when_a_container_ends_otherwise(tmp_path):
         shop.stack.up(UpOptions(wait=True))
 
 
+def test_wait_fails_at_once_when_one_that_was_ready_ends(tmp_path):
+    shop = play(tmp_path, "services: {slow: {healthcheck: {test: exit 0}}, web: {}}")
+    shop.world.health["slow"] = "starting"
+
+    async def both():
+        with tasks.fail_after(30):
+            async with tasks.group() as group:
+                group.start_soon(end_web)
+                with pytest.raises(ActionFailed, match=r"container p-web-1 exited \(1\)"):
+                    await shop.async_stack.up(UpOptions(wait=True), on_event=shop.hear)
+                group.cancel()
+
+    async def end_web():
+        while "Container p-web-1 Healthy" not in shop.said:
+            await tasks.sleep(0)
+        shop.world.become("p-web-1", status="exited", exit_code=1)
+
+    anyio.run(both)
+
+
 def test_the_wait_has_a_limit(tmp_path):
     shop = play(tmp_path, CHAIN)
     shop.world.health["db"] = "starting"
@@ -298,6 +321,20 @@ def test_another_folder_does_not_remove_volumes(tmp_path):
     shop = _started_elsewhere(tmp_path, "services: {web: {}}")
     with pytest.raises(ComposeError, match="`down --volumes` is refused"):
         shop.stack.down(DownOptions(volumes=True))
+
+
+def test_another_folder_is_held_back_also_when_it_has_containers_of_its_own(tmp_path):
+    shop = _started_elsewhere(tmp_path, "services: {api: {}}")
+    shop.stack.up(DETACHED)
+    with pytest.raises(ComposeError, match="`--remove-orphans` is refused"):
+        shop.stack.up(UpOptions(detach=True, remove_orphans=True))
+
+
+def test_a_folder_that_was_moved_is_no_other(tmp_path):
+    shop = _started_elsewhere(tmp_path, "services: {web: {user: nobody}}")
+    shutil.rmtree(tmp_path / "one")
+    shop.stack.up(DETACHED, on_event=shop.hear)
+    assert "Container p-web-1 Recreated" in shop.said
 
 
 def _started_elsewhere(tmp_path, text):

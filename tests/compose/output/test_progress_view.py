@@ -170,3 +170,23 @@ def test_leaving_the_view_draws_the_last_state():
     with open_view("tty", target, operation="up") as view:
         view.resource(CREATED)
     assert "✔ Container shop-web-1  Created" in target.err.file.getvalue()
+
+
+def test_beside_the_lines_of_containers_a_block_that_is_over_is_left_and_not_redrawn():
+    target = console()
+    view = live(target)
+    view.resource(CREATED)
+    view.settle()  # the log begins
+    view.resource(ResourceEvent(id="Container shop-db-1", text="Waiting"))
+    assert not view.block.is_empty
+    view.resource(ResourceEvent(id="Container shop-db-1", text="Healthy", status="Done"))
+    assert view.block.is_empty
+    assert "✔ Container shop-db-1  Healthy" in target.err.file.getvalue()
+    view.__exit__()
+
+
+def test_json_says_what_is_waited_for():
+    waiting = ResourceEvent(
+        id="Container shop-db-1", text="Waiting", waiting_for="healthy, for web"
+    )
+    assert json.loads(show("json", waiting)[1])["waiting_for"] == "healthy, for web"
