@@ -42,6 +42,8 @@ T = TypeVar("T")
 FOREGROUND = "foreground-pty"
 """Name of a held terminal that a caller reads himself."""
 REAP_SECONDS = 5.0
+DIED = "init"
+"""The step of an init that said nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +116,15 @@ async def _launch(
         forked, (container.pidfd,) = await _expect(conversation, Forked)
         try:
             await _configure(project, container, prepared, forked)
-        except BaseException:
+        except BaseException as error:
+            told = None
             with anyio.move_on_after(REAP_SECONDS, shield=True):
                 _kill(container.pidfd)
-                await conversation.reply()
+                told, descriptors = await conversation.reply()
+                close_all(descriptors)
+            if isinstance(error, RuntimeFault) and _has_reason(told):
+                # it had ended by itself: what it said of that tells more than what we met then
+                raise _failure(told) from error
             raise
         running, descriptors = await _expect(conversation, Running)
     container.descriptors.update(zip(running.descriptors, descriptors, strict=True))
@@ -165,6 +172,11 @@ async def _expect(conversation: Conversation, kind: type[T]) -> tuple[T, list[in
         return message, descriptors
     close_all(descriptors)
     raise _failure(message)
+
+
+def _has_reason(message: Any) -> bool:
+    """Whether an init said why it ended, or the kernel did."""
+    return isinstance(message, LaunchFailed) and (message.step != DIED or message.oom_killed)
 
 
 def _failure(message: Any) -> RuntimeFault:
