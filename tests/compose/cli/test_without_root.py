@@ -51,8 +51,8 @@ def stack(pycompose: Pycompose) -> Pycompose:
 def test_files_can_be_checked_and_help_be_read(stack):
     assert as_nobody(stack, "config", "--services").stdout == "web\n"
     assert as_nobody(stack, "version", "--short").returncode == 0
-    assert as_nobody(stack, "help", "up").stdout.startswith("Usage:  pycompose up ")
-    assert as_nobody(stack, "up", "--help").stdout.startswith("Usage:  pycompose up ")
+    assert as_nobody(stack, "help", "up").stdout.startswith("Usage: pycompose up ")
+    assert as_nobody(stack, "up", "--help").stdout.startswith("Usage: pycompose up ")
     assert "web" in as_nobody(stack, "__complete", "up", "w").stdout
 
 
