@@ -6,7 +6,7 @@ tables here and nowhere else. Source: section 17 of the Compose file reference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from compose.errors import NotFound
@@ -304,6 +304,39 @@ def narrowed(tree: Node, names: Iterable[str]) -> Node:
         return tree
     kept = services.derived({name: node for name, node in known.items() if name in wanted})
     return tree.derived({**tree.mapping, "services": kept})
+
+
+def _images(tree: Node) -> Iterator[Node]:
+    """The `image` of each service that names no variable."""
+    services = tree.get("services")
+    for service in services.mapping.values() if services is not None else ():
+        image = service.get("image")
+        if image is not None and image.text and "$" not in image.text:
+            yield image
+
+
+def images_in(tree: Node) -> list[str]:
+    """The images that services of a tree name, each once."""
+    return list(dict.fromkeys(image.text for image in _images(tree)))
+
+
+def pinned_tree(tree: Node, names: Mapping[str, str]) -> Node:
+    """Each image under the name that `names` has for it; one with a variable stays."""
+    tree = tree.copy()
+    for image in _images(tree):
+        image.value = names.get(image.text, image.value)
+    return tree
+
+
+def image_nodes_alone(tree: Node) -> Node:
+    """As `images_alone`, for what is not interpolated."""
+    services = tree.get("services")
+    found = {
+        name: service.derived({"image": image})
+        for name, service in (services.mapping if services is not None else {}).items()
+        if (image := service.get("image")) is not None
+    }
+    return tree.derived({"services": Node(dict(found), tree.origin)})
 
 
 def tree_json(tree: Node) -> str:

@@ -100,7 +100,13 @@ def command(
     elif origin:
         text = _origins(context, request, services)
     elif no_interpolate:
-        text = _tree(context, request, format)
+        text = _tree(
+            context,
+            request,
+            format,
+            pin=resolve_image_digests or lock_image_digests,
+            lock=lock_image_digests,
+        )
     else:
         text = _model(
             context,
@@ -197,13 +203,18 @@ def _digests(context: Context, images: Sequence[str]) -> dict[str, str]:
         return {image: machine.pinned_image(image) for image in images}
 
 
-def _tree(context: Context, request: LoadRequest, format: str) -> str:
+def _tree(context: Context, request: LoadRequest, format: str, *, pin: bool, lock: bool) -> str:
     from compose.loading.pipeline import load_model
     from compose.output import documents
 
     loaded = load_model(request)
     _tell(context, loaded.warnings)
     tree = documents.narrowed(loaded.tree, request.services)
+    if lock:
+        tree = documents.image_nodes_alone(tree)
+    if pin:
+        names = _digests(context, documents.images_in(tree))
+        tree = documents.pinned_tree(tree, names)
     return documents.tree_json(tree) if format == "json" else documents.tree_yaml(tree)
 
 

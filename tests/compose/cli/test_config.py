@@ -319,3 +319,12 @@ def test_locking_prints_an_override_file_of_the_images_alone(config, registry):
     files = {"compose.yaml": f"services: {{a: {{image: '{registry}/app:1', tty: true}}}}"}
     ran = config("--lock-image-digests", files=files, before=("-p", "shop"))
     assert ran.out == f"services:\n  a:\n    image: {registry}/app:1@{DIGEST}\n"
+
+
+def test_without_interpolation_images_with_a_variable_stay_as_they_are(config, registry):
+    services = f"{{a: {{image: '{registry}/app:1', tty: true}}, b: {{image: 'x:$T'}}}}"
+    files = {"compose.yaml": f"name: shop\nservices: {services}"}
+    ran = config("--no-interpolate", "--lock-image-digests", files=files, before=())
+    assert ran.out == (
+        f"services:\n  a:\n    image: {registry}/app:1@{DIGEST}\n  b:\n    image: x:$T\n"
+    )
