@@ -33,6 +33,7 @@ class Task:
         "ended",
         "id",
         "parent",
+        "reason",
         "phase",
         "started",
         "status",
@@ -45,6 +46,7 @@ class Task:
         self.parent = event.parent_id
         self.started = now
         self.ended: float | None = None
+        self.reason = ""
         self.current = self.total = 0
         self.text = ""
         self.take(event, now)
@@ -60,7 +62,8 @@ class Task:
             self.phase = _Phase(now, event.current)
         self.phase.current = max(self.phase.current, event.current)
         self.text = text
-        self.details = printable(event.details or event.waiting_for)
+        self.reason = event.reason or self.reason
+        self.details = printable(event.details or event.waiting_for or self.reason)
         # progress only grows: a late report of another worker must not turn it back
         self.current = max(self.current, event.current)
         self.total = max(self.total, event.total)

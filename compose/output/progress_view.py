@@ -113,11 +113,12 @@ class PlainView(QuietView):
         self.said: dict[str, tuple[str, str]] = {}
 
     def resource(self, event: ResourceEvent) -> None:
-        step = (event.text, event.details)
+        details = event.details or event.reason
+        step = (event.text, details)
         if event.parent_id or self.said.get(event.id) == step:
             return
         self.said[event.id] = step
-        line = f"{self.prefix} {event.id} {event.text} {event.details}"
+        line = f"{self.prefix} {event.id} {event.text} {details}"
         self.stream.line(printable(line))
         self.stream.flush()
 
@@ -145,6 +146,7 @@ class JsonView(QuietView):
                 "text": event.text,
                 "details": event.details,
                 "waiting_for": event.waiting_for,
+                "reason": event.reason,
                 "current": event.current,
                 "total": event.total,
                 "percent": event.percent,

@@ -40,6 +40,8 @@ class ResourceEvent:
     waiting_for: str = ""
     """With `Waiting`: what is awaited and by whom, for live display: `healthy, for web and
     worker`."""
+    reason: str = ""
+    """With `Recreate`: what changed, by its key: `environment.DEBUG changed`."""
 
     @property
     def percent(self) -> int:

@@ -131,7 +131,10 @@ async def create_container(work: Work, action: actions.CreateContainer) -> None:
     """A replica. One that replaces another is told as `Recreate`, until it is renamed."""
     service = work.project.all_services[action.service]
     id = f"Container {action.name}"
-    work.tell(id, "Recreate" if action.replaces else "Creating")
+    if action.replaces:
+        work.on_event(ResourceEvent(id=id, text="Recreate", reason=action.reason))
+    else:
+        work.tell(id, "Creating")
     try:
         making = Making(
             name=action.first_name,

@@ -190,3 +190,15 @@ def test_json_says_what_is_waited_for():
         id="Container shop-db-1", text="Waiting", waiting_for="healthy, for web"
     )
     assert json.loads(show("json", waiting)[1])["waiting_for"] == "healthy, for web"
+
+
+def test_a_recreation_says_what_changed():
+    recreate = ResourceEvent(
+        id="Container shop-web-1", text="Recreate", reason="environment.DEBUG changed"
+    )
+    recreated = ResourceEvent(id="Container shop-web-1", text="Recreated", status="Done")
+    assert show("plain", recreate, recreated)[1] == (
+        " Container shop-web-1 Recreate environment.DEBUG changed\n"
+        " Container shop-web-1 Recreated \n"
+    )
+    assert "Recreated environment.DEBUG changed" in show("tty", recreate, recreated)[1]
