@@ -2,8 +2,13 @@
 
 import pytest
 
-from runtime.errors import RuntimeFault
+from runtime import tasks
+from runtime.errors import NotFound, RuntimeFault
+from runtime.images import front
 from runtime.images.policies import interval_of, is_due
+from runtime.paths import Paths
+from tests.fakes import layouts, scripted_registry
+from tests.runtime.images.tars import Tar
 
 DAY = 86400.0
 
@@ -43,3 +48,43 @@ def test_what_is_no_policy_is_said(policy: str):
         is_due(policy, last=0.0, now=0.0)
 
     assert (caught.value.code, caught.value.message) == ("E536", f"`{policy}` is no pull policy")
+
+
+def test_the_policy_decides_whether_a_moved_tag_is_followed(paths: Paths):
+    def ensure(policy: str, platform: str = "") -> str:
+        async def call() -> str:
+            found = await front.ensure(paths, name, policy=policy, platform=platform)
+            return found.config.labels["number"]
+
+        return tasks.run(call)
+
+    def serve_image(number: int) -> None:
+        tar = Tar().file("number", str(number).encode()).bytes
+        other = layouts.image(tar, Labels={"number": f"arm {number}"}, architecture="arm64")
+        registry.add("shop/web:1", layouts.image(tar, Labels={"number": str(number)}), other)
+
+    with scripted_registry.serve() as registry:
+        name = f"{registry.host}/shop/web:1"
+        serve_image(1)
+        with pytest.raises(NotFound):
+            ensure("never")
+        assert ensure("missing") == "1"
+        serve_image(2)
+        registry.forget()
+        for policy in (
+            "never",
+            "missing",
+            "if_not_present",
+            "build",
+            "daily",
+            "weekly",
+            "every_1h",
+        ):
+            assert ensure(policy) == "1"
+        assert registry.requests == []
+        assert ensure("every_0s") == "2"
+        serve_image(3)
+        assert ensure("always") == "3"
+        # an image of another platform is not the one that is asked for
+        assert ensure("missing", "linux/arm64") == "arm 3"
+        assert ensure("missing", "linux/amd64") == "3"
