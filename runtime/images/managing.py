@@ -217,6 +217,7 @@ def _opened_file(path: str) -> Iterator[int]:
 @contextmanager
 def _opened_url(url: str) -> Iterator[Iterator[bytes]]:
     """A plain download, without credentials. Raises RuntimeFault."""
+    from urllib import error as errors
     from urllib import request
 
     try:
@@ -228,7 +229,7 @@ def _opened_url(url: str) -> Iterator[Iterator[bytes]]:
             f"cannot download {url}",
             code="E526",
             tried=f"GET {url}",
-            answered=str(getattr(error, "reason", error)),
+            answered=str(error.reason if type(error) is errors.URLError else error),
         ) from error
 
 
