@@ -105,7 +105,7 @@ class Attribute:
         if self.of is None:
             return None
         if self.many == "one":
-            return table_of(self.of).get(str(key))
+            return self.of.__attributes__.get(key)  # type: ignore[attr-defined, no-any-return]
         if self.entry is None:
             self.entry = Attribute(default=None, of=self.of, check=self.check, **_NO_FACETS)
             self.entry.declare(self.name, self.of.__name__)

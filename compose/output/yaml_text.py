@@ -124,6 +124,7 @@ def _inline(value: Any) -> str:
     return print_float(value, large=21) if isinstance(value, float) else str(value)
 
 
+@functools.lru_cache(4096)  # keys and many values come again in each service
 def scalar(text: str) -> str:
     """Text on one line: plain, 'quoted' or "quoted"."""
     if "\n" in text or _SPECIAL.search(text) or _reads_as_other(text):
