@@ -11,10 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-from yaml.cyaml import CParser  # type: ignore[attr-defined]
-
 from compose.errors import Fault, InvalidFile, Path
+from compose.loading.libyaml import CParser, yaml
 from compose.loading.report import Report
 from compose.loading.scalars import resolve_plain, resolve_tagged
 from compose.position import File, Position
