@@ -11,7 +11,7 @@ def command(
     context: Context,
     name: Annotated[str, Argument("[REPOSITORY[:TAG]]")] = "",
     all: Annotated[
-        bool, Flag("-a", "--all", help="intermediate ones, too: there are none")
+        bool, Flag("-a", "--all", help="no effect: there are no intermediate images")
     ] = False,
     digests: Annotated[bool, Flag("--digests", help="with the digests of registries")] = False,
     filter: Annotated[
