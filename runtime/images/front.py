@@ -113,13 +113,16 @@ class Images:
 
     def last_pulled(self, reference: str) -> float:
         """When the name was last asked for in its registry; when it came, for one made here."""
-        from runtime.images.reference import parse_reference
+        from runtime.images.reference import BadReference, parse_reference
         from runtime.images.rows import tag_of
 
         image = self._find_row(reference)
         if image is None:
             return 0.0
-        return image.tags.get(tag_of(parse_reference(reference))) or image.added_at
+        try:
+            return image.tags.get(tag_of(parse_reference(reference))) or image.added_at
+        except BadReference:  # an image id
+            return image.added_at
 
     def list(self) -> tuple[ImageRecord, ...]:
         """Every image of the store, newest first, one record for each of its names; those without

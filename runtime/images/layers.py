@@ -99,8 +99,11 @@ class _Unpacker:
             except OSError as error:
                 raise self._refused(entry, error) from error
             self._entries += 1
-        self._hide()
-        self._set_folder_times()
+        try:
+            self._hide()
+            self._set_folder_times()
+        except OSError as error:
+            raise self._refused_mark(error) from error
         return Unpacked(self._size, self._entries, self._depends_on_lowers)
 
     # --- one entry
@@ -404,6 +407,19 @@ class _Unpacker:
         self._size += size
         if self._size > MAX_SIZE:
             raise BadArchive(f"the layer unpacks to more than {MAX_SIZE} bytes", code="E521")
+
+    def _refused_mark(self, error: OSError) -> RuntimeFault:
+        """A whiteout is a device and an opaque folder an attribute that not every file system can
+        hold: overlayfs itself keeps both for its own use."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return no_space(self._target, needed=self._size, error=error)
+        return RuntimeFault(
+            "the layer hides files of the layers below, and this file system cannot hold that",
+            code="E522",
+            tried=f"make a whiteout or an opaque folder below {self._target}",
+            answered=describe_errno(error),
+            hint="set PYCOMPOSE_ROOT to a directory on a disk or a tmpfs, not on an overlay",
+        )
 
     def _refused(self, entry: Entry, error: OSError) -> RuntimeFault:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

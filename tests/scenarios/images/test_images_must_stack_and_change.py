@@ -162,3 +162,15 @@ def test_a_folder_is_an_image(pycompose: Pycompose, tmp_path: Path):
         pycompose("exec", "web", "sh", "-c", "cat /of; echo changed > /of").stdout == "the folder"
     )
     assert (pycompose.folder / "rootfs" / "of").read_text() == "the folder"
+
+
+def test_an_image_is_named_by_its_id(pycompose: Pycompose, import_image: ImportImage):
+    id = import_image("me", 'CMD ["sleep", "60"]').removeprefix("sha256:")
+    services = {"whole": f"sha256:{id}", "digits": id, "short": id[:12]}
+    lines = (
+        f"{name}: {{image: '{text}', stop_grace_period: 0s}}" for name, text in services.items()
+    )
+    pycompose.compose_file(f"services: {{{', '.join(lines)}}}")
+    pycompose("up", "-d")
+    assert pycompose("ps", "--services").stdout.split() == ["digits", "short", "whole"]
+    assert "Recreate" not in pycompose("up", "-d").stderr
