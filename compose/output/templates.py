@@ -29,6 +29,7 @@ _TOKEN = re.compile(
     r"""\s*(?:
         (?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)
       | (?P<number>-?\d+(?:\.\d+)?)
+      | (?P<chain>(?<=\))(?:\.[A-Za-z_]\w*)+)
       | (?P<field>(?:\.[A-Za-z_]\w*)+|\.(?!\w))
       | (?P<variable>\$\w*(?:\.[A-Za-z_]\w*)*)
       | (?P<assign>:=|=)
@@ -202,8 +203,15 @@ class _Expression:
             value = self.pipeline()
             if not self.take(")"):
                 raise self.error("unclosed left paren")
-            return "value", value
+            return "value", self.chained(value)
         raise self.error(f"unexpected {text!r}")
+
+    def chained(self, value: Value) -> Value:
+        """`(index .Ports 0).HostPort`: a field of what stands in parentheses."""
+        if self.at < len(self.tokens) and self.tokens[self.at][0] == "chain":
+            self.at += 1
+            return self.path(value, self.tokens[self.at - 1][1])
+        return value
 
     def word(self, text: str) -> tuple[str, Value]:
         constants: dict[str, Any] = {"true": True, "false": False, "nil": None}

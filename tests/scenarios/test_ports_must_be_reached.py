@@ -82,7 +82,7 @@ def lan() -> Iterator[Namespace]:
 
 
 def gateway(pycompose: Pycompose) -> str:
-    script = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
+    script = "{{(index .IPAM.Config 0).Gateway}}"
     return pycompose("network", "inspect", "project_default", "--format", script).stdout.strip()
 
 

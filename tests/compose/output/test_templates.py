@@ -56,6 +56,7 @@ def render(text: str) -> str:
         ("{{with .Health}}({{.}}){{else}}none{{end}}", "none"),
         ("{{with .Name}}({{.}} of {{$.State}}){{end}}", "(web-1 of running)"),
         ("{{range .Publishers}}{{.URL}}:{{.TargetPort}} {{end}}", "0.0.0.0:80 0.0.0.0:80 "),
+        ("{{(index .Publishers 1).TargetPort}}{{(index .Publishers 0).URL}}", "800.0.0.0"),
         ("{{range $i, $p := .Publishers}}{{$i}}={{$p.TargetPort}} {{end}}", "0=80 1=80 "),
         ("{{range $key, $value := .Labels}}{{$key}}{{$value}}{{end}}", "a1b2"),
         ("{{range .Health}}x{{else}}empty{{end}}", "empty"),
