@@ -144,3 +144,4 @@ def test_a_taken_port_is_named_with_its_holder_before_anything_starts(web: Pycom
     file.write_text(file.read_text().replace(f"'{number}:80', ", ""))
     refused = web("-f", str(file), "up", "-d", check=False)
     assert "\nanswered: container project-web-1 of project project publishes it\n" in refused.stderr
+    web("-f", str(file), "down")
