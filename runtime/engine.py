@@ -519,6 +519,9 @@ class Engine:
     async def remove_project_row(self, name: str) -> bool:
         """Forget a project of which nothing is left. False while something is."""
         project = self.find_project(name)
+        # a later verb of this engine makes a row of its own
+        if self._project is not None and self._project.name == name:
+            self._project = None
         if project is None:
             return True
         return self._write().forget_project(project.id)

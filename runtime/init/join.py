@@ -17,7 +17,7 @@ from runtime.init import namespaces as places
 from runtime.init.child import ExecChild, Step, receive_one
 from runtime.init.launch import Birth, Streams, fork, settle, warm_up
 from runtime.init.sequence import LAST_STEPS, forget_the_host
-from runtime.linux import namespaces, processes
+from runtime.linux import faults, namespaces, processes
 from runtime.messages import ExecRequest, Ready, Run, send
 
 _JOINED = ("mount", "uts", "ipc", "network", "cgroup")
@@ -79,9 +79,18 @@ def join_cgroups(child: ExecChild) -> None:
 
 
 def join_namespaces(child: ExecChild) -> None:
-    """E02: all at once, by the descriptor of the process that lives in them."""
+    """E02: all at once, by the descriptor of the process that lives in them, and its root: the top
+    of its mount namespace is another one where the engine itself runs in a chroot(2).
+
+    The root is opened first: that the join succeeds says that it was that process's.
+    """
+    root = os.open(f"/proc/{child.request.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     namespaces.join(child.container, *_JOINED)
     os.close(child.container)
+    with faults.point("enter root"):
+        os.fchdir(root)
+        os.chroot(".")
+    os.close(root)
     child.root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 

@@ -7,6 +7,7 @@ sample of the same list.
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -53,15 +54,16 @@ class Stage:
         self.plan.write_text("")
 
     def run(self, *words: str):
-        return self.pycompose(
-            *words,
-            check=False,
-            environment={
-                "PYCOMPOSE_FAULT": f"@{self.plan}",
-                "PYCOMPOSE_FAULT_TRACE": str(self.trace),
-            },
-            timeout=120,
-        )
+        environment = {
+            "PYCOMPOSE_FAULT": f"@{self.plan}",
+            "PYCOMPOSE_FAULT_TRACE": str(self.trace),
+        }
+        try:
+            return self.pycompose(*words, check=False, environment=environment, timeout=180)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(
+                f"{' '.join(words)} does not end\n{error.stderr!r}\n{self.engine_log}"
+            ) from error
 
     def must(self, *words: str) -> str:
         """A command that has to work, whatever happened before."""
