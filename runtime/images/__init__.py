@@ -1,3 +1,6 @@
 """Images: what a container's root is made of, and where it comes from. Knows no container and no
 Compose file. Read front.py first: the door that the engine uses.
+
+Of registries: remote.py runs in a thread what pull.py and push.py do; access.py knows who we are
+and where a name leads, registry.py what is asked there, http_client.py how the bytes go.
 """

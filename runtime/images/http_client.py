@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # a registry on this machine is mostly asked without TLS
 CONNECT_SECONDS = 15.0
 IDLE_SECONDS = 60.0
 """Without a byte for so long, a connection counts as stalled."""
+SMALL_SECONDS = 120.0
+"""For a manifest or a token, from its first byte to its last."""
 _READ = 1 << 18
 _MAX_HEAD = 128 << 10
 _AGENT = "pycompose"
@@ -167,10 +169,20 @@ class Response:
             self._connection.end_exchange()
 
     def read(self, limit: int) -> bytes:
-        """A small body, whole. Raises RuntimeFault above `limit` bytes (V54)."""
+        """A small body, whole. Raises RuntimeFault above `limit` bytes (V54), Unreachable when it
+        only trickles."""
         body = b""
+        end = time.monotonic() + SMALL_SECONDS
         for chunk in self.chunks():
             body += chunk
+            if time.monotonic() > end:
+                self.close()
+                raise Unreachable(
+                    "an answer does not come to its end",
+                    code="E540",
+                    tried=f"read it for {SMALL_SECONDS:.0f} s",
+                    answered=f"{len(body)} bytes",
+                )
             if len(body) > limit:
                 self.close()
                 raise RuntimeFault(

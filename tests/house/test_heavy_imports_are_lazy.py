@@ -33,6 +33,20 @@ def test_the_command_line_itself_loads_nothing_heavy():
     assert loaded_by("import compose.cli.app") == set()
 
 
+def test_an_image_that_is_here_is_found_without_the_registry_client():
+    script = (
+        "import tempfile\n"
+        "from pathlib import Path\n"
+        "from runtime import tasks\n"
+        "from runtime.images import front\n"
+        "from runtime.paths import Paths\n"
+        "import runtime.engine\n"
+        "root = Path(tempfile.mkdtemp())\n"
+        "tasks.run(lambda: front.ensure(Paths(root, root), 'host', policy='always'))\n"
+    )
+    assert loaded_by(script) == set()
+
+
 @pytest.mark.parametrize("command", READING)
 def test_a_reading_command_loads_nothing_heavy(command: str, tmp_path: Path):
     (tmp_path / "compose.yaml").write_text("services: {web: {image: host}}\n")

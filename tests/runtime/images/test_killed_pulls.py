@@ -125,6 +125,25 @@ def test_what_had_come_before_the_kill_does_not_come_again(root: Path, registry:
     assert all(start > 0 for start in starts)
 
 
+def test_processes_that_pull_the_same_image_at_once_fetch_it_once(
+    root: Path, registry: ScriptedRegistry
+):
+    with opened(find_paths({"PYCOMPOSE_ROOT": str(root)}), root):
+        pass  # the database is there
+    children = []
+    for _ in range(4):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(pull(root, registry))
+        children.append(pid)
+
+    assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
+
+    for layer in IMAGE.layers:
+        assert registry.count(f"^GET .*/blobs/{layer.digest}") == 1
+    check_whole(root, f"{registry.host}/shop/web:1")
+
+
 def test_a_disk_that_is_full_leaves_nothing_half_made_and_what_came_is_kept(
     root: Path, registry: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch
 ):

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 
 from runtime.errors import NotFound, RuntimeFault
-from runtime.images import digests, manifest
+from runtime.images import digests, http_client, manifest
 from runtime.images.http_client import Cancellation, Unreachable
 from tests.fakes import layouts, scripted_registry
 from tests.fakes.scripted_registry import (
@@ -222,6 +222,23 @@ def test_a_manifest_that_breaks_off_is_asked_for_again(
     registry.faults.append(once(half, TAG, times=4))
 
     assert remote.pull(name).is_new
+
+
+def test_a_manifest_that_trickles_without_end_is_given_up(
+    remote: Remote, registry: ScriptedRegistry, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Each byte comes in time, and there is always one more."""
+    monkeypatch.setattr(http_client, "SMALL_SECONDS", 0.0)
+
+    def trickle(handler: scripted_registry.Handler) -> None:
+        handler.head(200, 1000, {"Content-Type": manifest.OCI_MANIFEST})
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        handler.registry.released.wait()
+
+    registry.faults.append(once(trickle, TAG, times=99))
+
+    assert refusal(remote, name).message == "an answer does not come to its end"
 
 
 # --- a registry that is busy
