@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +19,12 @@ from runtime.cgroups.hierarchy import Hierarchy
 from runtime.containers import host_facts, lifecycle
 from runtime.containers.spec.build import build_spec
 from runtime.containers.spec.context import SpecContext, SpecResult
+from runtime.containers.spec.mounts import shared_memory_options
 from runtime.containers.spec.namespaces import Modes, find_hostname, find_modes
 from runtime.containers.spec.process import build_exec
 from runtime.errors import NotFound, StartFailed
 from runtime.images.front import Images
-from runtime.linux import faults, files, seccomp
+from runtime.linux import files, seccomp
 from runtime.messages import CgroupPlan, LaunchRequest
 from runtime.networks import hosts_file, names
 from runtime.networks.endpoint import EndpointPlan
@@ -33,7 +33,7 @@ from runtime.schemas import read_schema
 from runtime.state import run_states
 from runtime.state.database import Database
 from runtime.values import ContainerOptions, ContainerRecord, ExecOptions, Mount
-from runtime.volumes import binds, driver_options
+from runtime.volumes import binds, driver_options, memory
 from runtime.volumes import files as injected_files
 
 IPV6 = Path("/proc/sys/net/ipv6")
@@ -69,9 +69,9 @@ class LaunchDesk:
         modes = find_modes(record.options, cgroup_version=context.host.cgroup_version)
         self._write_network_files(record, endpoints, folder, modes, context)
         if record.options.ipc == "shareable":
-            with faults.point("make shared memory"):
-                self._shm_folder(record).mkdir(parents=True, exist_ok=True)
-                self._shm_folder(record).chmod(0o1777)
+            memory.ensure_mounted(
+                self._shm_folder(record), shared_memory_options(record.options, context)
+            )
         plan = groups.create(
             self._hierarchy,
             self._paths.root_hash,
@@ -100,8 +100,7 @@ class LaunchDesk:
         plan = self.plan_of(record)
         killing.kill_and_wait(plan)
         groups.remove(plan)
-        with faults.point("remove shared memory"):
-            shutil.rmtree(self._shm_folder(record), ignore_errors=True)
+        memory.remove(self._shm_folder(record))
 
     def _request(
         self, record: ContainerRecord, result: SpecResult, plan: CgroupPlan, generation: int

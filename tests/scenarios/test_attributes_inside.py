@@ -271,11 +271,11 @@ def test_the_attribute_has_its_effect(inside: dict[str, str], name: str):
 def test_namespaces_of_another_service_are_shared(image: str):
     """`first` keeps running; each of the others joins one of its namespaces."""
     services = {
-        "first": shell("sleep 1000", image=image, hostname="first", ipc="shareable"),
+        "first": shell("sleep 1000", image=image, hostname="first", ipc="shareable", shm_size="3m"),
         "pid": shell("ps | grep -c 'sleep 10[0]0'", image=image, pid="service:first"),
         "net": shell("hostname; ls /sys/class/net", image=image, network_mode="service:first"),
         "ipc": shell(
-            "stat -c '%a %u' /dev/shm; echo kept > /dev/shm/file",
+            "stat -c '%a %u' /dev/shm; df -k /dev/shm | tail -1 | awk '{print $2}'; echo kept > /dev/shm/file",
             image=image,
             ipc="service:first",
             user="1000",
@@ -289,7 +289,7 @@ def test_namespaces_of_another_service_are_shared(image: str):
         assert said(pycompose) == {
             "pid-1": "1",
             "net-1": "first eth0 lo",
-            "ipc-1": "1777 0",
+            "ipc-1": "1777 0 3072",
             "alone-1": "0",
         }
         assert pycompose("exec", "-T", "first", "cat", "/dev/shm/file").stdout == "kept\n"

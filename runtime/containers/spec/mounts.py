@@ -123,6 +123,16 @@ def _defaults(
         )
 
 
+def shared_memory_options(options: ContainerOptions, context: SpecContext) -> tuple[str, ...]:
+    """Of the tmpfs that stands for /dev/shm with `ipc: shareable`: what a private one is given."""
+    words = next(
+        entry["options"]
+        for entry in context.defaults["mounts"]
+        if entry["destination"] == "/dev/shm"
+    )
+    return tuple(_sized(word, options.shm_size) for word in words if "=" in word)
+
+
 def _sized(word: str, size: int | None) -> str:
     return f"size={size}" if size and word.startswith("size=") else word
 
