@@ -160,7 +160,9 @@ def _integer(node: Node) -> int:
             return parse_integer(value)
         except ValueError:
             raise ValueError(f"`{value}` is no integer") from None
-    return _fits(int(value))  # type: ignore[arg-type]
+    if not isinstance(value, int):  # names that the schema does not look at: ulimits: {Foo_1: []}
+        raise ValueError("a number is needed here")
+    return _fits(int(value))
 
 
 def _fits(number: int) -> int:
@@ -183,7 +185,9 @@ def _number(node: Node) -> float:
             return parse_float(value)
         except ValueError:
             raise ValueError(f"`{value}` is no number") from None
-    return value  # type: ignore[return-value]
+    if not isinstance(value, int | float):
+        raise ValueError("a number is needed here")
+    return value
 
 
 def _cpus(node: Node) -> str:

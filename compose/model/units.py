@@ -82,6 +82,8 @@ def parse_duration(text: str) -> Seconds:
 
 
 def _nanoseconds(text: str, number: str, unit: str) -> int:
+    if unit != unit.strip():
+        raise ValueError(f"`{text}` is no duration: it has a blank in it")
     if unit not in _NANOSECONDS:
         raise ValueError(f"`{text}` is no duration: unknown unit `{unit}`")
     if not any(digit.isdigit() for digit in number):
