@@ -7,26 +7,33 @@ on what runs lets it do that first, or decides by what is no longer so.
 
 from __future__ import annotations
 
+import math
+
 from runtime import codec
 from runtime.messages import KeeperRecord
 from runtime.paths import ProjectPaths
 from runtime.state import run_states
+from runtime.values import RunState
 
 
 def is_unsettled(project: ProjectPaths) -> bool:
-    """Nobody keeps what is said to run."""
-    return not _is_kept(project) and _runs_something(project)
+    """Something is said to run that no living keeper started."""
+    running = _running(project)
+    return bool(running) and min(state.start_time for state in running) < _kept_since(project)
 
 
-def _is_kept(project: ProjectPaths) -> bool:
+def _running(project: ProjectPaths) -> list[RunState]:
+    states = (run_states.stored_state(project, path.stem) for path in project.states.glob("*.json"))
+    return [one for one in states if one is not None and one.status in ("running", "paused")]
+
+
+def _kept_since(project: ProjectPaths) -> float:
+    """When the keeper started, as processes do: what it keeps is its child, and no older. For ever
+    away when there is none."""
     try:
         record = codec.loads(KeeperRecord, project.keeper_record.read_bytes())
     except (FileNotFoundError, ValueError):
-        return False
+        return math.inf
     is_of_this_boot = record.boot_id == run_states.boot_id()
-    return is_of_this_boot and run_states.start_time(record.pid) == record.start_time
-
-
-def _runs_something(project: ProjectPaths) -> bool:
-    states = (run_states.stored_state(project, path.stem) for path in project.states.glob("*.json"))
-    return any(state is not None and state.status in ("running", "paused") for state in states)
+    is_alive = is_of_this_boot and run_states.start_time(record.pid) == record.start_time
+    return record.start_time if is_alive else math.inf
