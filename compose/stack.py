@@ -12,7 +12,7 @@ prints: what happens is told to `on_event`, what is known is returned, what goes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -346,11 +346,13 @@ class AsyncStack(Reading):
         """`events`, and then each as it happens, until `until` or for ever."""
         from compose.scheduling.follow import follow_events
 
-        if since is not None or until is not None:
-            for event in self.events(services, since=since, until=until):
-                on_event(event)
+        def known() -> Iterable[Event]:
+            if since is None and until is None:
+                return ()
+            return self.events(services, since=since, until=until)
+
         with tasks.fail_after(deadline):
-            await follow_events(self._reader, services, on_event, until=until)
+            await follow_events(self._reader, services, on_event, known=known, until=until)
 
     async def wait(
         self,

@@ -215,13 +215,27 @@ async def follow_events(
     services: Services,
     on_event: Callable[[Event], None],
     *,
+    known: Callable[[], Iterable[Event]] = tuple,
     until: float | None = None,
 ) -> None:
-    """Each event of the project as it happens. `until` is seconds since the epoch."""
+    """Those that are known, then each event of the project as it happens. `until` is seconds since
+    the epoch.
+
+    What is known is read when nothing can be missed any more; what comes twice is told once.
+    """
     rest = None if until is None else max(0.0, until - time.time())
+    told: set[tuple[float, str, str]] = set()
+    if rest == 0:
+        for event in known():
+            on_event(event)
+        return
     with tasks.move_on_after(rest):
         async with engine.watch() as happenings:
+            for event in known():
+                told.add((event.time, event.action, event.id))
+                on_event(event)
             async for happened in happenings:
                 event = happened.event
-                if not services or event.attributes.get("service") in services:
+                is_wanted = not services or event.attributes.get("service") in services
+                if is_wanted and (event.time, event.action, event.id) not in told:
                     on_event(event)

@@ -303,8 +303,12 @@ def wait_for_state(pycompose: Pycompose, service: str, state: str) -> None:
 
 def read_line(stream: IO[str]) -> str:
     """The next one; fails when none comes in time."""
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         return pool.submit(stream.readline).result(DEADLINE)
+    finally:
+        # its thread ends with the process that is read from
+        pool.shutdown(wait=False)
 
 
 def test_the_pauses_between_restarts_double(image: str):
