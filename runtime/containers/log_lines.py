@@ -19,8 +19,8 @@ class Lines:
         timestamps: bool = False,
     ) -> None:
         self._id = ContainerId(container_id)
-        self._since = int(since * 1e9) if since is not None else None
-        self._until = int(until * 1e9) if until is not None else None
+        self._since = _microseconds(since) if since is not None else None
+        self._until = _microseconds(until) if until is not None else None
         self._stamped = timestamps
         self._begun = [b"", b""]
         self._times = [0, 0]
@@ -56,10 +56,16 @@ class Lines:
         return lines
 
     def _lines(self, stream: int, texts: list[bytes], time: int) -> list[LogLine]:
-        if self._since is not None and time < self._since:
+        shown = (time + 500) // 1000
+        if self._since is not None and shown < self._since:
             return []
-        if self._until is not None and time > self._until:
+        if self._until is not None and shown > self._until:
             return []
         container, name = self._id, STREAMS[stream]
         stamp = time / 1e9 if self._stamped else None
         return [LogLine(container=container, stream=name, text=text, time=stamp) for text in texts]
+
+
+def _microseconds(moment: float) -> int:
+    """As stamps are printed: a line's own stamp, given back, includes the line."""
+    return round(moment * 1e6)
