@@ -15,6 +15,7 @@ from compose.errors import NotFound
 from compose.options import PruneOptions
 from runtime import tasks
 from runtime.engine import Engine
+from runtime.errors import RuntimeFault
 from runtime.paths import Paths, find_paths
 from runtime.values import (
     ContainerRecord,
@@ -106,18 +107,19 @@ class Machine:
         return tuple(row for row in rows if row.is_up or (all and row.containers))
 
     def boot(self, *, on_project: Callable[[str], None] = lambda name: None) -> tuple[str, ...]:
-        """Start what restart policies say should run; the names of the projects that were woken.
-
-        Each project's own supervisor does the starting; it only has to be there.
-        """
-        woken = []
+        """Start what restart policies say should run (R14); the names of the projects that were
+        woken. What cannot be started does not keep the others down: the first such is raised at the
+        end."""
+        woken, failures = [], []
         for project in self._engine.projects():
-            if any(_starts_at_boot(record) for record in self._engine.containers(project.name)):
+            records = self._engine.containers(project.name)
+            due = [record for record in records if _starts_at_boot(record)]
+            if due:
                 on_project(project.name)
-                engine = self._engine_of(project.name)
-                tasks.run(engine.open)
-                engine.close()
+                failures += tasks.run(_start, self._engine_of(project.name), due)
                 woken.append(project.name)
+        if failures:
+            raise failures[0]
         return tuple(woken)
 
     # --- containers
@@ -381,6 +383,22 @@ def _has(labels: Mapping[str, str], text: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
+async def _start(engine: Engine, records: Sequence[ContainerRecord]) -> list[RuntimeFault]:
+    failures = []
+    try:
+        await engine.open()
+        for record in records:
+            try:
+                await engine.start_container(record.id)
+            except RuntimeFault as fault:
+                failures.append(fault)
+    finally:
+        await engine.aclose()
+    return failures
+
+
 def _starts_at_boot(record: ContainerRecord) -> bool:
-    policy = record.options.restart.name
-    return record.desired == "running" and policy in ("always", "unless-stopped", "on-failure")
+    """D60: `always` means also what was stopped by hand; `on-failure` is not for this."""
+    policy, desired = record.options.restart.name, record.desired
+    wanted = {"always": ("running", "stopped"), "unless-stopped": ("running",)}
+    return not record.is_running and desired in wanted.get(policy, ())
