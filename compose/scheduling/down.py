@@ -22,6 +22,11 @@ async def down(session: Session, options: DownOptions) -> None:
     plan = teardown.take_down(project, observed, options)
     await session.carry_out(plan, observed)
     if observed.project is not None and not options.services and not session.dry:
+        if plan.is_empty:
+            # a command that failed has begun a supervisor: one that finds its project forgotten
+            # before it is up leaves its folder behind
+            async with session.engine.watch():
+                pass
         await session.engine.remove_project_row(project.name)
 
 
