@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import messages
 from runtime.control import Channel, NobodyThere
-from runtime.errors import InUse, NotFound, RuntimeFault, Unreachable
+from runtime.errors import AlreadyExists, InUse, NotFound, RuntimeFault, Unreachable
 from runtime.linux import faults
 from runtime.paths import Paths, ProjectPaths, ensure_directories
 from runtime.state import recovery, run_states
 from runtime.state.database import Database
 from runtime.values import (
+    PREDEFINED_NETWORKS,
     ContainerId,
     ContainerOptions,
     ContainerRecord,
@@ -356,6 +357,14 @@ class Engine:
         RuntimeFault."""
         from runtime.containers import networks
 
+        if options.name in PREDEFINED_NETWORKS:
+            raise AlreadyExists(
+                f"network with name {options.name} already exists",
+                code="E304",
+                tried=f"create network {options.name}",
+                answered="it is a word of `network_mode`",
+                hint="choose another name",
+            )
         project_id = self._ensure_project().id if options.project else ""
         record = networks.create_network(self._write(), self.paths, options, project_id=project_id)
         self._note("network", "create", record.id, options.name, project_id)

@@ -104,6 +104,14 @@ class PortBinding:
     """`compose.yaml:12:7`, for the error about a taken port."""
 
 
+MACHINE_BRIDGE = "bridge"
+"""The network behind `network_mode: bridge`: of no project, without names, there from the first
+start of a container on it until the last one is removed."""
+
+PREDEFINED_NETWORKS = (MACHINE_BRIDGE, "host", "none")
+"""Names that nobody's network can have."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """How a container takes part in a network (full name)."""
@@ -252,7 +260,8 @@ class ContainerOptions:
 
     # network
     network_mode: str = ""
-    """Empty: the endpoints below; else none, host, container:ID."""
+    """Empty: the endpoints below, of which MACHINE_BRIDGE is the only one where it is one; else
+    none, host, container:ID."""
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[PortBinding, ...] = ()
     expose: tuple[str, ...] = ()
@@ -301,6 +310,15 @@ class ContainerOptions:
     restart: RestartPolicy = RestartPolicy()
     healthcheck: HealthOptions | None = None
     logging: LogOptions = LogOptions()
+
+    @property
+    def is_on_machine_bridge(self) -> bool:
+        return any(endpoint.network == MACHINE_BRIDGE for endpoint in self.endpoints)
+
+    @property
+    def has_resolver(self) -> bool:
+        """On networks of projects names mean containers; elsewhere what they mean to the host."""
+        return bool(self.endpoints) and not self.network_mode and not self.is_on_machine_bridge
 
 
 # --- containers: what exists

@@ -19,10 +19,7 @@ from compose.planning.actions import CreateNetwork, RemoveNetwork
 from compose.planning.divergence import resource_hash
 from compose.planning.observed import Observed
 from compose.planning.plan import PlanBuilder, Step
-from runtime.values import IpamPool, NetworkOptions, NetworkRecord
-
-NOT_OURS = ("host", "none", "bridge")
-"""Names that stand for a mode, not for a network."""
+from runtime.values import PREDEFINED_NETWORKS, IpamPool, NetworkOptions, NetworkRecord
 
 
 def used_networks(project: Project, names: Iterable[str], wishes: CreateOptions) -> tuple[str, ...]:
@@ -129,7 +126,7 @@ def add_networks(
 
 def _check_external(project: Project, key: str, record: NetworkRecord | None) -> None:
     name = project.networks[key].name
-    if record is None and name not in NOT_OURS:
+    if record is None and name not in PREDEFINED_NETWORKS:
         raise ComposeError(
             f"network {name} declared as external, but could not be found",
             code="E220",

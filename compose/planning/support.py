@@ -16,11 +16,12 @@ from compose.model.project import Project
 from compose.model.security import seccomp_file
 from compose.model.service import Service
 from compose.planning.dependencies import check_circles
-from compose.planning.networks import NOT_OURS
 from compose.planning.observed import Observed
 from runtime.frozen import dataclass
+from runtime.values import MACHINE_BRIDGE, PREDEFINED_NETWORKS
 
 ERROR, WARNING = "error", "warning"
+MACHINE_BRIDGE_MODES = (MACHINE_BRIDGE, "default")
 LOG_DRIVERS = ("", "native", "json-file", "local", "none")
 OUR_RUNTIMES = ("", "runc", "io.containerd.runc.v2")
 _SWARM = "is for clusters, and does nothing here"
@@ -165,7 +166,8 @@ def _network_mode(project: Project, service: Service) -> Iterator[Finding]:
     mode = service.network_mode
     path = ("services", service.name, "network_mode")
     kind = mode.partition(":")[0]
-    if mode and mode not in ("none", "host") and kind not in ("service", "container"):
+    is_word = mode in ("", "none", "host", *MACHINE_BRIDGE_MODES)
+    if not is_word and kind not in ("service", "container"):
         yield (
             ERROR,
             _fault(
@@ -353,7 +355,7 @@ def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
                     f"there is no network driver `{network.driver}`, only `bridge`",
                 ),
             )
-        if network.external and network.name in NOT_OURS:
+        if network.name in PREDEFINED_NETWORKS:
             yield (
                 ERROR,
                 _fault(

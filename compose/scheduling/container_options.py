@@ -18,10 +18,11 @@ from compose.model.service import Service
 from compose.planning import divergence, labels
 from compose.planning.from_labels import print_dependencies
 from compose.planning.images import absolute, image_of
-from compose.planning.support import LOG_DRIVERS
+from compose.planning.support import LOG_DRIVERS, MACHINE_BRIDGE_MODES
 from compose.scheduling import tmpfs
 from runtime.frozen import dataclass, field
 from runtime.values import (
+    MACHINE_BRIDGE,
     BlkioOptions,
     ContainerOptions,
     Device,
@@ -282,7 +283,11 @@ def _volumes_from(context: _Context) -> tuple[str, ...]:
 
 
 def _network_mode(context: _Context) -> str:
-    return _joined(context, "network_mode")
+    return "" if _is_on_machine_bridge(context) else _joined(context, "network_mode")
+
+
+def _is_on_machine_bridge(context: _Context) -> bool:
+    return context.service.network_mode in MACHINE_BRIDGE_MODES
 
 
 def _joined(context: _Context, attribute: str) -> str:
@@ -296,6 +301,8 @@ def _joined(context: _Context, attribute: str) -> str:
 
 def _endpoints(context: _Context) -> tuple[Endpoint, ...]:
     """In the order of connecting: higher priority first."""
+    if _is_on_machine_bridge(context):
+        return (Endpoint(network=MACHINE_BRIDGE, links=_links(context.service)),)
     if context.service.network_mode:
         return ()
     attachments = context.service.attachments

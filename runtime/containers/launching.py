@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -117,7 +117,7 @@ class LaunchDesk:
             cgroup=plan,
             seccomp_program=seccomp_program(result),
             joined_namespaces=result.joined_namespaces,
-            resolver=bool(options.endpoints) and not options.network_mode,
+            resolver=options.has_resolver,
             asks_inside=any(names.is_own_loopback(server) for server in options.dns),
             stdio="tty" if options.tty else "pipes",
             open_stdin=options.stdin_open,
@@ -254,13 +254,18 @@ class LaunchDesk:
                     for address in (plan.ipv4, plan.ipv6)
                     if address
                 ],
-                extra_hosts=options.extra_hosts,
+                extra_hosts=(*options.extra_hosts, *self._linked_hosts(record)),
                 gateway=_host_as_seen_inside(endpoints),
                 ipv6=IPV6.exists(),
             )
-        resolv = hosts_file.resolv_conf_text if endpoints else hosts_file.plain_resolv_conf_text
+        resolv = hosts_file.plain_resolv_conf_text
+        host = hosts_file.read_host_resolv_conf()
+        if options.has_resolver:
+            resolv = hosts_file.resolv_conf_text
+        elif options.is_on_machine_bridge:
+            host = hosts_file.reachable_resolv_conf(host)
         text = resolv(
-            hosts_file.read_host_resolv_conf(),
+            host,
             dns=options.dns,
             search=options.dns_search,
             options=options.dns_opt,
@@ -269,6 +274,20 @@ class LaunchDesk:
         write(folder / "files/hosts", hosts.encode(), mode=0o644)
         write(folder / "files/hostname", hosts_file.hostname_text(hostname).encode(), mode=0o644)
         _write_unless_edited(folder / "files/resolv.conf", text.encode())
+
+    def _linked_hosts(self, record: ContainerRecord) -> Iterator[tuple[str, str]]:
+        """(name, address) of `links` where no resolver knows them; an address outlives its run."""
+        if not record.options.is_on_machine_bridge:
+            return
+        links = dict(record.options.endpoints[0].links)
+        for row, container, project_id in self._database.all_endpoints():
+            if row.container_id == record.id:
+                continue
+            for alias, target in tuple(links.items()):
+                is_sibling = project_id == record.project_id and target in row.names
+                if row.ipv4 and (is_sibling or target == container):
+                    del links[alias]
+                    yield from ((name, row.ipv4) for name in dict.fromkeys((alias, target)))
 
 
 def _write_unless_edited(path: Path, text: bytes) -> None:

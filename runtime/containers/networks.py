@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from runtime.errors import InUse, RuntimeFault
 from runtime.networks import addresses, bridge, host_facts, published
@@ -16,7 +17,7 @@ from runtime.networks.firewall import ProjectFirewall, shared_table_name
 from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.state.database import Database
-from runtime.values import NetworkId, NetworkOptions, NetworkRecord, PublishedPort
+from runtime.values import MACHINE_BRIDGE, NetworkId, NetworkOptions, NetworkRecord, PublishedPort
 
 DRIVERS = ("", "bridge", "default")
 
@@ -34,29 +35,54 @@ def create_network(
             code="E635",
             hint="leave the driver out",
         )
-    network_id = os.urandom(32).hex()
     with host_facts.address_lock():
-        others = database.networks()
-        allocation = addresses.allocate_network(options, others, host_facts.read_host_facts())
-        record = NetworkRecord(
-            id=NetworkId(network_id),
-            options=options,
+        return _add_row(database, paths, options, project_id=project_id)
+
+
+def _add_row(
+    database: Database, paths: Paths, options: NetworkOptions, *, project_id: str
+) -> NetworkRecord:
+    network_id = os.urandom(32).hex()
+    others = database.networks()
+    allocation = addresses.allocate_network(options, others, host_facts.read_host_facts())
+    record = NetworkRecord(
+        id=NetworkId(network_id),
+        options=options,
+        project_id=project_id,
+        bridge=bridge.choose_bridge_name(
+            network_id,
+            root_hash=paths.root_hash,
             project_id=project_id,
-            bridge=bridge.choose_bridge_name(
-                network_id,
-                root_hash=paths.root_hash,
-                project_id=project_id,
-                driver_opts=options.driver_opts,
-                taken={other.bridge for other in others},
-            ),
-            subnet=allocation.subnet,
-            gateway=allocation.gateway,
-            subnet_ipv6=allocation.subnet_ipv6,
-            gateway_ipv6=allocation.gateway_ipv6,
-            created_at=time.time(),
-        )
-        database.add_network(record)
+            driver_opts=options.driver_opts,
+            taken={other.bridge for other in others},
+        ),
+        subnet=allocation.subnet,
+        gateway=allocation.gateway,
+        subnet_ipv6=allocation.subnet_ipv6,
+        gateway_ipv6=allocation.gateway_ipv6,
+        created_at=time.time(),
+    )
+    database.add_network(record)
     return record
+
+
+def ensure_machine_bridge(database: Database, paths: Paths) -> NetworkRecord:
+    """The row of the network behind `network_mode: bridge`. Raises RuntimeFault.
+
+    The caller holds the lock of host_facts.py until a container has an address on it, or the last
+    one to leave would take it away between the two.
+    """
+    options = NetworkOptions(name=MACHINE_BRIDGE)
+    found = database.find_network(MACHINE_BRIDGE)
+    return found or _add_row(database, paths, options, project_id="")
+
+
+def drop_machine_bridge(database: Database, paths: Paths) -> None:
+    """Unless a container has an address on it. Repeatable."""
+    found = database.find_network(MACHINE_BRIDGE)
+    if found is not None and not database.endpoints(network_id=found.id):
+        with suppress(InUse):
+            remove_shared_network(database, paths, found)
 
 
 def ensure_bridge(database: Database, record: NetworkRecord) -> NetworkRecord:

@@ -19,6 +19,7 @@ _RESOLV_CONF = Path("/etc/resolv.conf")
 _RESOLVED_CONF = Path("/run/systemd/resolve/resolv.conf")
 _STUB = "127.0.0.53"
 _MAX_NAMESERVERS = 3
+_PUBLIC = ("8.8.8.8", "8.8.4.4")
 _CLEAN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?\Z|\.\Z")
 
 _LOOPBACK = "127.0.0.1\tlocalhost\n"
@@ -109,6 +110,23 @@ def read_host_resolv_conf() -> str:
     return text
 
 
+def reachable_resolv_conf(host: str) -> str:
+    """The host's file for a container on the machine's bridge: a server on the host's loopback
+    is not there inside, and public ones take its place when no other is left (D41)."""
+    local = {server for server in find_nameservers(host) if ip_address(_bare(server)).is_loopback}
+    if not local and find_nameservers(host):
+        return host
+    lines = [line for line in host.splitlines() if not local.intersection(line.split()[1:2])]
+    if not find_nameservers("\n".join(lines)):
+        lines += [f"nameserver {server}" for server in _PUBLIC]
+    return "\n".join(lines) + "\n"
+
+
+def _bare(server: str) -> str:
+    """Without its zone."""
+    return server.partition("%")[0]
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
@@ -139,7 +157,7 @@ def _directives(text: str, *keywords: str) -> list[list[str]]:
 
 def _is_address(text: str) -> bool:
     try:
-        ip_address(text.partition("%")[0])
+        ip_address(_bare(text))
     except ValueError:
         return False
     return True
@@ -193,7 +211,8 @@ def plain_resolv_conf_text(
     search: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> str:
-    """Without our resolver (network_mode host, none): the host's file, with what was set (D42)."""
+    """Without our resolver (network_mode host, none, bridge): the host's file, with what was set
+    (D42)."""
     for server in dns:
         _check_address(server, "dns")
     for word in (*search, *options):

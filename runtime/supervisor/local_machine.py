@@ -44,6 +44,7 @@ class LocalMachine:
         self._desk = launching.LaunchDesk(paths, self._database)
         self._ports: dict[str, tuple[PublishedPort, ...]] = {}
         lifecycle.finish_interrupted(self._database, paths, project_id)
+        networks.drop_machine_bridge(self._database, paths)
         self._networks = ProjectNetworks(paths, project_id, self._database)
 
     def close(self) -> None:
@@ -176,6 +177,7 @@ class LocalMachine:
         await to_thread.run_sync(
             lambda: lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
         )
+        await to_thread.run_sync(networks.drop_machine_bridge, self._database, self._paths)
 
     async def remove_network(self, network_id: str) -> None:
         record = self._database.find_network(network_id)

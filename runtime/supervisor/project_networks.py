@@ -34,7 +34,13 @@ from runtime.supervisor.known_names import KnownNames
 from runtime.supervisor.log_writer import report
 from runtime.supervisor.resolver import Resolver
 from runtime.supervisor.together import Together
-from runtime.values import ContainerRecord, EndpointState, NetworkRecord, PublishedPort
+from runtime.values import (
+    MACHINE_BRIDGE,
+    ContainerRecord,
+    EndpointState,
+    NetworkRecord,
+    PublishedPort,
+)
 
 _ATTEMPTS = 20
 _UDP, _TCP, _ASK = "resolver-udp", "resolver-tcp", "resolver-ask"
@@ -81,9 +87,13 @@ class ProjectNetworks:
             return ()
         networks = {network.name: network for network in self._database.networks()}
         with host_facts.address_lock():
+            if record.options.is_on_machine_bridge:
+                networks[MACHINE_BRIDGE] = container_networks.ensure_machine_bridge(
+                    self._database, self._paths
+                )
             for name in {one.network for one in record.options.endpoints} & networks.keys():
                 networks[name] = container_networks.ensure_bridge(self._database, networks[name])
-        plans = self._plans[record.id] = self._write_leases(record, networks)
+            plans = self._plans[record.id] = self._write_leases(record, networks)
         return plans
 
     def _write_leases(

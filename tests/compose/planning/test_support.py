@@ -317,6 +317,13 @@ hint: remove `network_mode`: the project's own network is the default
     )
 
 
+@pytest.mark.parametrize("mode", ["bridge", "default"])
+def test_the_bridge_of_the_machine_publishes_ports(said, mode):
+    assert (
+        said(f"services: {{web: {{image: nginx, network_mode: {mode}, ports: ['80:80']}}}}") == ""
+    )
+
+
 def test_ports_cannot_be_published_on_another_s_network(said):
     text = """\
 services:
@@ -529,6 +536,24 @@ compose.yaml:2:12: error E250: `host` is a mode here, and no network
     |            ^
    at networks.a
 hint: write `network_mode: host` in the service
+
+"""
+    )
+
+
+def test_a_network_with_the_name_of_a_mode(said):
+    text = """\
+services: {web: {image: nginx, networks: [a]}}
+networks: {a: {name: bridge}}
+"""
+    assert (
+        said(text)
+        == """\
+compose.yaml:2:12: error E250: `bridge` is a mode here, and no network
+  2 | networks: {a: {name: bridge}}
+    |            ^
+   at networks.a
+hint: write `network_mode: bridge` in the service
 
 """
     )

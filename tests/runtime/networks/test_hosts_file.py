@@ -7,6 +7,7 @@ from runtime.networks.hosts_file import (
     find_nameservers,
     hosts_text,
     plain_resolv_conf_text,
+    reachable_resolv_conf,
     resolv_conf_text,
 )
 
@@ -60,6 +61,19 @@ def test_without_our_resolver_it_is_the_hosts_own_unless_something_was_set():
     assert plain_resolv_conf_text(HOST, dns=("192.0.2.3",)) == (
         "nameserver 192.0.2.3\nsearch lan\noptions edns0\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        (HOST, HOST),
+        ("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", "nameserver 192.0.2.1\n"),
+        ("nameserver ::1\nsearch lan", "search lan\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n"),
+        ("", "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"),
+    ],
+)
+def test_d41_a_server_on_the_hosts_loopback_is_not_there_on_the_machines_bridge(host, inside):
+    assert reachable_resolv_conf(host) == inside
 
 
 @pytest.mark.parametrize("write", [resolv_conf_text, plain_resolv_conf_text])
