@@ -530,6 +530,7 @@ class Engine:
         project = self.find_project(name)
         # a later verb of this engine makes a row of its own
         if self._project is not None and self._project.name == name:
+            self._dismiss()
             self._project = None
         if project is None:
             return True

@@ -41,12 +41,11 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     project = paths.project(project_id)
     lock = take_lock(project)
     if lock is None:
-        os.write(int(ready), b"1")
+        _say_ready(int(ready))
         return
     _shorten(project.engine_log)
     listener = listen(project.control_socket)
-    os.write(int(ready), b"1")
-    os.close(int(ready))
+    _say_ready(int(ready))
 
     from runtime.keeper.supervision import Supervision
 
@@ -64,6 +63,13 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     cgroup_exit.leave()
     # the lock is held until this process ends
     os.close(lock)
+
+
+def _say_ready(ready: int) -> None:
+    """To whoever started us; a command that is gone by now must not take us with it."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(ready, b"1")
+    os.close(ready)
 
 
 def _only(parts: dict[str, Any], name: str) -> dict[str, Any]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from runtime import start_keeper
+from runtime.control import Channel
 from runtime.errors import Unreachable
 from runtime.linux import files, sockets
+from runtime.paths import ensure_directories
+from runtime.state.database import Database
+from tests.census import census
+from tests.conftest import wait_for_end
 
 SPEAKS_AND_ENDS = """
 import os, sys
@@ -49,3 +56,22 @@ def test_one_that_never_listens_is_named_with_its_last_words(paths, program):
     with pytest.raises(Unreachable) as caught:
         start_keeper.wait_until_listening_blocking(paths, "p")
     assert (caught.value.code, caught.value.answered) == ("E331", "no room")
+
+
+@pytest.mark.kernel
+def test_one_whose_command_is_gone_before_it_listens_serves_others_and_leaves_nothing(paths):
+    # Negative control: it died of EPIPE, and its socket and lock stayed.
+    before = census(paths)
+    ensure_directories(paths)
+    Database.open(paths).close()
+    read, written = os.pipe()
+    os.close(read)
+    files.ensure_directory(paths.project("p").run)
+    pid = start_keeper._spawn(paths, "p", written, start_keeper.PROGRAM)
+    os.close(written)
+    os.waitpid(pid, 0)
+    start_keeper.wait_until_listening_blocking(paths, "p")
+    with Channel(paths.project("p").control_socket) as channel:
+        channel.greet()
+    wait_for_end(paths)
+    assert census(paths) == before
