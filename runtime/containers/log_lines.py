@@ -62,7 +62,8 @@ class Lines:
         if self._until is not None and shown > self._until:
             return []
         container, name = self._id, STREAMS[stream]
-        stamp = time / 1e9 if self._stamped else None
+        # of the same microseconds that --since is compared with: a float has no nanoseconds
+        stamp = shown / 1e6 if self._stamped else None
         return [LogLine(container=container, stream=name, text=text, time=stamp) for text in texts]
 
 

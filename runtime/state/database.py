@@ -101,7 +101,8 @@ class Database:
                 connection = sqlite3.connect(
                     path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )
-                for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+                _write_ahead(connection)
+                for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
                     connection.execute(f"PRAGMA {pragma}")
             return cls(connection, path)
         except sqlite3.Error as error:
@@ -554,6 +555,19 @@ def _statements(schema: Path) -> Iterator[str]:
         if sqlite3.complete_statement(text):
             yield text
             text = ""
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """WAL, which SQLite does not wait for when another process is just turning it on."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)  # noqa: TID251  two first commands at once; no event tells
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> RuntimeFault:
