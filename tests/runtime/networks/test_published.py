@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -103,14 +105,26 @@ def test_a_range_takes_the_first_free_port():
             assert reservation.port.host_port > first
 
 
+@contextmanager
+def taken_neighbours() -> Iterator[int]:
+    """The first of two ports in a row that somebody listens on."""
+    for first in range(20000, 30000, 2):
+        with socket.socket() as one, socket.socket() as other:
+            try:
+                for handle, port in ((one, first), (other, first + 1)):
+                    handle.bind(("127.0.0.1", port))
+                    handle.listen()
+            except OSError:
+                continue
+            yield first
+            return
+
+
 def test_a_range_that_is_all_taken_is_named_whole():
-    with taken_port() as holder:
-        first = holder.getsockname()[1]
-        with socket.socket() as second:
-            second.bind(("127.0.0.1", first + 1))
-            second.listen()
-            with pytest.raises(PortTaken) as caught:
-                published.reserve_ports([binding(first, host_port_end=first + 1)])
+    # two neighbours below the ports that the kernel gives away by itself
+    with taken_neighbours() as first:
+        with pytest.raises(PortTaken) as caught:
+            published.reserve_ports([binding(first, host_port_end=first + 1)])
     assert caught.value.message == (f"port 127.0.0.1:{first}-{first + 1}/tcp is already in use")
 
 
