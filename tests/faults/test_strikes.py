@@ -20,7 +20,11 @@ SAMPLE = {"up": 16, "exec": 5, "down": 9}
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_next_command_goes_on_and_down_leaves_nothing(verb: str):
-    every = [strike for strike in strikes(verb, every=False) if "kill-both" not in str(strike) or verb != "down"]
+    every = [
+        strike
+        for strike in strikes(verb, every=False)
+        if "kill-both" not in str(strike) or verb != "down"
+    ]
     chosen = every[3 :: max(1, len(every) // SAMPLE[verb])]
     assert len(chosen) >= SAMPLE[verb]
     outcomes = {str(strike): _outcome(strike) for strike in chosen}
