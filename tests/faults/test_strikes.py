@@ -13,13 +13,13 @@ from tests.faults.strike import VERBS, Strike, stage, strikes
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
 STRUCK, MISSED = "struck", "nothing came by there"
-# Both die after the project is forgotten, before they leave their cgroup: it stays, empty, and no later command of a
-# project that is gone looks for it.
 SAMPLE = {"up": 16, "exec": 5, "down": 9}
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_next_command_goes_on_and_down_leaves_nothing(verb: str):
+    # Of `down`, both dying at once is left to the whole list: after the project is forgotten their cgroup may stay,
+    # empty, and no later command of a project that is gone looks for it.
     every = [
         strike
         for strike in strikes(verb, every=False)
