@@ -1,6 +1,5 @@
 """`boot --install` writes a unit that systemd takes, enabled, and again without harm."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def test_boot_prints_the_projects_that_it_woke(capsys):
     assert capsys.readouterr().out == "shop\nblog\n"
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+@pytest.mark.slow  # its program comes with the packages that ./check installs for the whole run
 def test_systemd_finds_no_fault(tmp_path: Path):
     unit = tmp_path / "pycompose-boot.service"
     unit.write_text(boot_unit.unit_text("/bin/true"))
