@@ -39,12 +39,12 @@ def failure(failures: Sequence[tuple[Action, Exception]]) -> ActionFailed:
         where=first.where,
         hint=first.hint,
         details=details,
-        exit_code=first.exit_code,
     )
 
 
 def as_failed(error: Exception) -> ActionFailed:
-    """Any error as one that ends a verb, with all that it says."""
+    """Any error as one that ends a verb, with all that it says, and with 1: what the engine says of
+    a program that cannot be started (126, 127) is the code of `run` and `exec` alone (cli.md 9)."""
     if isinstance(error, ActionFailed):
         return error
     if isinstance(error, ComposeError):
@@ -54,7 +54,6 @@ def as_failed(error: Exception) -> ActionFailed:
             where=error.where,
             hint=error.hint,
             details=error.details,
-            exit_code=error.exit_code,
         )
     if isinstance(error, RuntimeFault):
         return ActionFailed(
@@ -62,7 +61,6 @@ def as_failed(error: Exception) -> ActionFailed:
             code=error.code,
             hint=error.hint,
             details=_tried(error),
-            exit_code=error.exit_code,
         )
     return ActionFailed(f"{type(error).__name__}: {error}", code="E299")
 

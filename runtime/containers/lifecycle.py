@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 
-from runtime.errors import NotFound
+from runtime.errors import NotFound, RuntimeFault
 from runtime.images.front import Images
 from runtime.linux import files
 from runtime.paths import Paths
@@ -169,7 +169,11 @@ def create_volume(
     """Raises AlreadyExists, RuntimeFault."""
     record = _volume_record(paths, options, project_id=project_id)
     database.add_volume(record)
-    named.create(record)
+    try:
+        named.create(record)
+    except RuntimeFault:  # one that cannot be is not there afterwards either
+        database.delete_volume(record.name)
+        raise
     return record
 
 
@@ -198,6 +202,7 @@ def add_event(
     database: Database, record: ContainerRecord, action: str, attributes: Mapping[str, str]
 ) -> None:
     """An event about a container; never with a value of its environment or labels."""
+    kind = {"oneoff": "True"} if record.options.oneoff else {}
     database.add_event(
         Event(
             time=time.time(),
@@ -205,7 +210,12 @@ def add_event(
             action=action,
             id=record.id,
             project_id=record.project_id,
-            attributes={"name": record.name, "service": record.options.service, **attributes},
+            attributes={
+                "name": record.name,
+                "service": record.options.service,
+                **kind,
+                **attributes,
+            },
         )
     )
 

@@ -41,6 +41,7 @@ class Bulletin:
                 "name": record.name,
                 "service": record.options.service,
                 "image": record.options.image,
+                **({"oneoff": "True"} if record.options.oneoff else {}),
                 **(attributes or {}),
             },
         )

@@ -124,7 +124,8 @@ async def _launch(
         raise StartFailed(
             message.message,
             code={126: "E336", 127: "E337"}.get(message.exit_code, "E335"),
-            tried=f"execute {' '.join(map(str, request.process.get('args', ())))}",
+            # its arguments may be secret
+            tried=f"execute {next(iter(request.process.get('args', ())), '')}",
             answered=message.answered,
             hint=message.hint,
             exit_code=message.exit_code,

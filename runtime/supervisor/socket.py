@@ -221,14 +221,15 @@ async def _remove_network(request: RemoveNetwork, call: Call) -> None:
 async def _exec(request: ExecInContainer, call: Call) -> None:
     container = call.project.find(request.container_id)
     size = (request.columns, request.rows)
-    command = " ".join(request.options.command)
+    # Docker writes the whole command line; ours may hold a secret, and events are kept
+    program = request.options.command[0] if request.options.command else ""
     project = call.project
-    project.bulletin.publish(container.record, f"exec_create: {command}", container.state)
+    project.bulletin.publish(container.record, f"exec_create: {program}", container.state)
     stdio = call.descriptors or _nothing(call)
     async with execs.execute(
         project, container, request.options, stdio=stdio, size=size
     ) as execution:
-        project.bulletin.publish(container.record, f"exec_start: {command}", container.state)
+        project.bulletin.publish(container.record, f"exec_start: {program}", container.state)
         # the process has its own copies; the caller waits for the end of his pipes
         close_all(call.descriptors)
         call.descriptors.clear()
