@@ -15,7 +15,8 @@ from compose.errors import NotFound
 from compose.options import PruneOptions
 from runtime import tasks
 from runtime.engine import Engine
-from runtime.errors import RuntimeFault
+from runtime.errors import AlreadyExists, RuntimeFault
+from runtime.frozen import replace
 from runtime.paths import Paths, find_paths
 from runtime.values import (
     ContainerRecord,
@@ -271,11 +272,20 @@ class Machine:
         return self._engine.networks()
 
     def network(self, name: str) -> NetworkRecord:
-        """Raises NotFound."""
+        """By its name, its id, or what only its id begins with. Raises NotFound."""
         found = self._engine.network(name)
-        if found is None:
-            raise NotFound(f"network {name} not found", code="E317")
-        return found
+        if found is not None:
+            return found
+        begun = [record for record in self._engine.networks() if record.id.startswith(name)]
+        if len(begun) == 1 and name:
+            return begun[0]
+        if name and begun:
+            raise NotFound(
+                f"network {name} is ambiguous: {len(begun)} ids begin so",
+                code="E317",
+                hint="write more of the id, or the name",
+            )
+        raise NotFound(f"network {name} not found", code="E317")
 
     def create_network(self, options: NetworkOptions) -> NetworkRecord:
         """One that belongs to no project: for `external: true`. Raises AlreadyExists."""
@@ -283,7 +293,15 @@ class Machine:
 
     def remove_network(self, name: str) -> None:
         """Raises NotFound; InUse while a container is on it."""
-        tasks.run(self._owner(self.network(name).options.project).remove_network, name)
+        record = self.network(name)
+        tasks.run(self._owner(record.options.project).remove_network, record.name)
+
+    def prune_networks(self, options: PruneOptions) -> tuple[str, ...]:
+        """Remove those that no container is on; their names."""
+        names = tuple(network.name for network in self._unused_networks(options))
+        for name in names:
+            self.remove_network(name)
+        return names
 
     # --- volumes
 
@@ -298,12 +316,32 @@ class Machine:
         return found
 
     def create_volume(self, options: VolumeOptions) -> VolumeRecord:
-        """One that belongs to no project: for `external: true`. Raises AlreadyExists."""
-        return tasks.run(self._engine.create_volume, options)
+        """One that belongs to no project: for `external: true`. One that is there already is the
+        answer, as Docker's, unless it was made otherwise. Raises AlreadyExists."""
+        there = self._engine.volume(options.name)
+        if there is None:
+            return tasks.run(self._engine.create_volume, options)
+        known = there.options
+        if options.driver == known.driver and options.driver_opts in ({}, known.driver_opts):
+            return there
+        raise AlreadyExists(
+            f"volume {options.name} is there already, with other options",
+            code="E305",
+            hint=f"`pycompose volume inspect {options.name}` shows them; choose another name",
+        )
 
     def remove_volume(self, name: str) -> None:
         """Raises NotFound; InUse while a container mounts it."""
         tasks.run(self._engine.remove_volume, name)
+
+    def prune_volumes(self, options: PruneOptions) -> tuple[tuple[str, ...], int]:
+        """Remove those that no container has, anonymous ones unless `all`: names, and bytes."""
+        volumes = self._unused_volumes(options)
+        sizes = self.disk_usage().volumes if volumes else {}
+        for volume in volumes:
+            self.remove_volume(volume.name)
+        names = tuple(volume.name for volume in volumes)
+        return names, sum(sizes.get(name, 0) for name in names)
 
     # --- all of it
 
@@ -318,19 +356,18 @@ class Machine:
         ]
         for record in containers:
             tasks.run(self._owner(record.options.project).remove_container, record.id)
-        networks = self._unused_networks(options)
-        for network in networks:
-            self.remove_network(network.name)
-        volumes = self._unused_volumes(options) if options.volumes else []
-        for volume in volumes:
-            self.remove_volume(volume.name)
+        networks = self.prune_networks(options)
+        volumes: tuple[str, ...] = ()
+        in_volumes = 0
+        if options.volumes:  # `all` speaks of images here
+            volumes, in_volumes = self.prune_volumes(replace(options, all=False))
         images = self.prune_images(options)
         freed = sum(sizes.containers.get(record.id, 0) for record in containers)
-        freed += sum(sizes.volumes.get(volume.name, 0) for volume in volumes)
+        freed += in_volumes
         return PrunedSystem(
             tuple(record.id for record in containers),
-            tuple(network.name for network in networks),
-            tuple(volume.name for volume in volumes),
+            networks,
+            volumes,
             images,
             freed + images.reclaimed,
         )
@@ -360,7 +397,7 @@ class Machine:
         return [
             volume
             for volume in self.volumes()
-            if volume.options.anonymous
+            if (options.all or volume.options.anonymous)
             and volume.name not in used
             and _is_meant(options, volume.created_at, volume.options.labels)
         ]

@@ -225,7 +225,7 @@ class PruneOptions:
     `KEY` or `KEY=VALUE`, all must hold."""
 
     all: bool = False
-    """Images with a name, too."""
+    """Images or volumes with a name, too."""
     volumes: bool = False
     """Anonymous volumes, too."""
     until: float | None = None

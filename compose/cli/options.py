@@ -130,9 +130,18 @@ def parse_environment(pairs: Words) -> dict[str, str | None]:
 
 
 def parse_labels(pairs: Words) -> Mapping[str, str]:
+    """Of `run`, in Docker Compose's words. Raises UsageError."""
     if any("=" not in pair for pair in pairs):
         raise UsageError("label must be set as KEY=VALUE")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def parse_object_labels(pairs: Words) -> dict[str, str]:
+    """Of networks and volumes: a key alone has an empty value, as in Docker. Raises UsageError."""
+    for pair in pairs:
+        if not pair.partition("=")[0].strip():
+            raise UsageError(f'invalid argument "{pair}" for "--label" flag: a label needs a key')
+    return {pair.partition("=")[0]: pair.partition("=")[2] for pair in pairs}
 
 
 def orphans(context: Context, given: bool | None) -> tuple[bool, bool]:
@@ -154,6 +163,26 @@ def parse_pairs(flag: str, pairs: Words) -> dict[str, str]:
         if "=" not in pair:
             raise UsageError(f'invalid argument "{pair}" for "{flag}" flag: KEY=VALUE is needed')
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def inspect_each(
+    context: Context, names: Words, find: Callable[[str], Mapping[str, object]], *, format: str
+) -> int:
+    """Print what is known about each name; one that is not there is reported after the others."""
+    from compose import errors
+    from compose.cli.failure import report
+    from compose.output import inspections
+    from runtime.errors import NotFound
+
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(find(name))
+        except (NotFound, errors.NotFound) as error:
+            missing.append(error)
+    context.console.out.lines(inspections.show(found, format=format))
+    codes = [report(error, context) for error in missing]
+    return max(codes, default=exit_codes.SUCCESS)
 
 
 def for_each(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from compose.errors import Fault, InvalidFile, NotFound, nearest
 from compose.loading.dotenv import parse_dotenv
 from compose.loading.environment import Environment
+from compose.loading.naming import said_name
 from compose.loading.parse import MOST_BYTES, decode
 from compose.loading.report import Report
 from compose.loading.request import LoadRequest
@@ -52,6 +53,8 @@ def discover(request: LoadRequest, report: Report) -> Sources:
     files = named or _from_variable(environment, cwd)
     files = files or _search(folder, report)
     if not files:
+        # with a name that can be used, verbs that need no more would not have come here
+        said_name(request.project_name, environment)
         raise NotFound(
             f"there is no compose.yaml in {folder} or above it",
             code="E001",

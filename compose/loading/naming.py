@@ -20,11 +20,8 @@ def project_name(
     asked: str, environment: Environment, documents: Iterable[Document], folder: str
 ) -> str:
     """The first that says something. Raises InvalidFile when it is none that can be used."""
-    if asked:
-        return _checked(asked, None)
-    variable = environment.get("COMPOSE_PROJECT_NAME", "")
-    if variable:
-        return _checked(variable, environment.place_of("COMPOSE_PROJECT_NAME"))
+    if said := said_name(asked, environment):
+        return said
     written = _written(documents, environment)
     name = normal(written or os.path.basename(folder))
     if not name:
@@ -32,6 +29,17 @@ def project_name(
             Fault("E004", "the project has no name", hint="give one with -p, or with `name:`")
         )
     return name
+
+
+def said_name(asked: str, environment: Environment) -> str:
+    """What the command line or the environment says, which needs no file; "" for nothing. Raises
+    InvalidFile."""
+    if asked:
+        return _checked(asked, None)
+    variable = environment.get("COMPOSE_PROJECT_NAME", "")
+    if variable:
+        return _checked(variable, environment.place_of("COMPOSE_PROJECT_NAME"))
+    return ""
 
 
 def normal(name: str) -> str:

@@ -1,6 +1,6 @@
 """`--filter KEY=VALUE` of the groups: which records are meant. Pure.
 
-Values of one key are alternatives, different keys all hold; Docker's rule.
+Values of one key are alternatives, but labels, which all hold, as different keys do; Docker's rule.
 """
 
 from __future__ import annotations
@@ -142,7 +142,10 @@ def _select(
         return [
             record
             for record in records
-            if all(any(tests[key](record, one) for one in given) for key, given in wanted.items())
+            if all(
+                (all if key == "label" else any)(tests[key](record, one) for one in given)
+                for key, given in wanted.items()
+            )
         ]
     except re.error as error:
         raise ComposeError(f"invalid filter: {error}", code="E704") from None

@@ -196,6 +196,11 @@ def prune_question(*, all: bool, volumes: bool) -> str:
     return "\n".join([*lines, "", "Are you sure you want to continue?"])
 
 
+def show_pruned_volumes(names: Sequence[str], freed: int) -> list[str]:
+    """`volume prune`."""
+    return [*(["Deleted Volumes:", *names, ""] if names else []), reclaimed(freed)]
+
+
 def show_pruned(removed: Removed) -> list[str]:
     """A section for each kind of which something went."""
     sections = (

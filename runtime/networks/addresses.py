@@ -75,6 +75,7 @@ def allocate_network(
 ) -> Allocation:
     """The subnets of a new network. Raises RuntimeFault when they are taken or wrongly written."""
     others = tuple(existing)
+    _refuse_several(options)
     subnet = gateway = subnet_ipv6 = gateway_ipv6 = ""
     if options.enable_ipv4:
         subnet, gateway = _allocate(4, options, others, host)
@@ -96,6 +97,19 @@ def _allocate(
         subnet = _find_free(version, options.name, others, host)
     _check_pool(pool, subnet, options.name)
     return str(subnet), str(_gateway(pool, subnet))
+
+
+def _refuse_several(options: NetworkOptions) -> None:
+    """A bridge has one subnet of each family, as Docker's: a second would be left out unsaid."""
+    for version in (4, 6):
+        asked = [pool.subnet for pool in options.ipam if (":" in pool.subnet) == (version == 6)]
+        if len([subnet for subnet in asked if subnet]) > 1:
+            raise RuntimeFault(
+                f"network {options.name}: a bridge network has one IPv{version} subnet",
+                code="E621",
+                tried=f"subnets {', '.join(filter(None, asked))}",
+                hint="make a network for each",
+            )
 
 
 def has_lost_its_subnet(record: NetworkRecord, host: HostFacts) -> bool:

@@ -341,6 +341,14 @@ class FakeMachine(Faked):
         self.note("prune", options)
         return PrunedSystem(("ab",), ("shared",), ("data",), Pruned(), 1500)
 
+    def prune_networks(self, options: PruneOptions) -> tuple[str, ...]:
+        self.note("prune_networks", options)
+        return ("shared",)
+
+    def prune_volumes(self, options: PruneOptions) -> tuple[tuple[str, ...], int]:
+        self.note("prune_volumes", options)
+        return ("shop_data",), 1500
+
     def disk_usage(self) -> DiskUsage:
         usage = ImageUsage(record=image(), unique=204_123_000, containers=1)
         return DiskUsage(

@@ -70,6 +70,9 @@ VALUES = {
     "--subnet": "10.0.0.0/24",
     "--gateway": "10.0.0.1",
     "--ip-range": "10.0.0.128/25",
+    "--scope": "swarm",
+    "--ipam-opt": "key=value",
+    "network prune --filter": "label=a",
 }
 OFF = {"exec --tty", "run --tty", "run --interactive"}
 """Switches that are on by themselves on a terminal."""
@@ -80,6 +83,9 @@ WITH = {
     "image prune --all": ["--force"],
     "image prune --filter": ["--force"],
     "system prune --filter": ["--force"],
+    "network prune --filter": ["--force"],
+    "volume prune --filter": ["--force"],
+    "volume prune --all": ["--force"],
     "logs --index": ["web"],
     "network create --gateway": ["--subnet", "10.0.0.0/24"],
     "network create --ip-range": ["--subnet", "10.0.0.0/24"],

@@ -93,9 +93,80 @@ networks:
     assert pycompose("network", "ls", "-q").stdout == ""
 
 
+def test_what_is_there_is_shown_and_what_is_missing_is_reported(pycompose: Pycompose):
+    made = pycompose("network", "create", "shared").stdout.strip()
+    asked = pycompose("network", "inspect", "none", "-f", "{{.Name}}", "shared", "nix", check=False)
+    assert (asked.returncode, asked.stdout, asked.stderr) == (
+        1,
+        "shared\n",
+        "error E317: network none not found\nerror E317: network nix not found\n",
+    )
+    nothing = pycompose("network", "inspect", "none", check=False)
+    assert (nothing.returncode, nothing.stdout) == (1, "[]\n")
+    # by its id, too, or by what it begins with
+    assert pycompose("network", "inspect", "-f", "{{.Id}}", made[:12]).stdout == f"{made}\n"
+    assert pycompose("network", "rm", made).stdout == f"{made}\n"
+    assert pycompose("network", "ls", "-q").stdout == ""
+
+
+def test_networks_that_nobody_uses_are_pruned(pycompose: Pycompose):
+    for name, label in (("old", "keep=no"), ("kept", "keep=yes"), ("used", "keep=no")):
+        pycompose("network", "create", "--label", label, name)
+    pycompose.compose_file(
+        """
+services:
+  web: {image: host, command: [sleep, "1000"], networks: [out]}
+networks:
+  out: {name: used, external: true}
+"""
+    )
+    pycompose("up", "-d")
+    assert pycompose("network", "prune", stdin="n\n").stdout == ""
+    pruned = pycompose("network", "prune", "-f", "--filter", "label!=keep=yes")
+    assert pruned.stdout == "Deleted Networks:\nold\n"
+    assert pycompose("network", "ls", "--format", "{{.Name}}").stdout == "kept\nused\n"
+    pycompose("down", "-t", "0")
+    pycompose("network", "prune", "-f")
+    assert pycompose("network", "ls", "-q").stdout == ""
+
+
+def test_what_is_said_of_addresses_belongs_to_the_subnet_that_holds_them(pycompose: Pycompose):
+    words = "--ipv6 --subnet 10.199.0.0/24 --subnet fd00:199::/64 --gateway fd00:199::9"
+    pycompose("network", "create", *words.split(), "--aux-address", "a=10.199.0.7", "both")
+    (shown,) = json.loads(pycompose("network", "inspect", "both").stdout)
+    assert shown["IPAM"]["Config"] == [
+        {
+            "Subnet": "10.199.0.0/24",
+            "AuxiliaryAddresses": {"a": "10.199.0.7"},
+            "Gateway": "10.199.0.1",
+        },
+        {"Subnet": "fd00:199::/64", "Gateway": "fd00:199::9"},
+    ]
+    pycompose("network", "rm", "both")
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [
+        (
+            "--subnet 10.199.0.0/24 --subnet 10.199.1.0/24 --gateway 10.198.0.1 one",
+            "no matching subnet for gateway 10.198.0.1\n",
+        ),
+        (
+            "--subnet 10.197.0.0/24 --subnet 10.197.1.0/24 one",
+            "error E621: network one: a bridge network has one IPv4 subnet\n"
+            "tried:    subnets 10.197.0.0/24, 10.197.1.0/24\nhint: make a network for each\n",
+        ),
+        ("--ingress one", "--ingress is for clusters: networks here are of one machine\n"),
+        ("--scope swarm x", "--scope swarm is for clusters: networks here are of one machine\n"),
+        (
+            "--config-only one",
+            "--config-only and --config-from are not there: give each network its options\n",
+        ),
+        (
+            "--ipam-driver dhcp one",
+            "there is no driver `dhcp` for addresses, only `default`\n",
+        ),
         (
             "--driver macvlan one",
             "error E635: network one: there is no network driver `macvlan`, only `bridge`\n"

@@ -123,6 +123,12 @@ def test_the_name_is_the_flag_s_the_variable_s_the_file_s_or_the_folder_s(
     assert (project.name, project.services["web"].image) == (name, name)
 
 
+def test_a_name_that_cannot_be_is_said_before_a_file_is_missed(tmp_path: Path):
+    assert refused(tmp_path, project_name="My App").startswith("E004 `My App` cannot be")
+    assert refused(tmp_path, {"COMPOSE_PROJECT_NAME": "-"}).startswith("E004 `-` cannot be")
+    assert refused(tmp_path, project_name="app").startswith("E001 ")
+
+
 def test_a_name_that_was_asked_for_must_be_normal(tmp_path: Path, write):
     write("compose.yaml")
     assert refused(tmp_path, project_name="My App").startswith(

@@ -112,7 +112,7 @@ FILTERED = (
         (["dangling=false"], "", [1, 2, 3]),
         (["label=tier"], "", [1, 2, 4]),
         (["label=tier=back"], "", [2]),
-        (["label=tier=back", "label=tier=front"], "", [1, 2]),
+        (["label=tier=back", "label=tier=front"], "", []),
         (["label=tier", "dangling=false"], "", [1, 2]),
         (["reference=nginx"], "", [1]),
         (["reference=ngin?:1.*"], "", [1]),

@@ -357,6 +357,7 @@ def test_network_inspect_shows_who_is_on_it():
         (("label=k",), ["b"]),
         (("label=k=v",), ["b"]),
         (("label=k=w",), []),
+        (("label=k", "label=other"), []),
         (("driver=local", "name=b"), ["b"]),
         (("dangling=true",), ["b"]),
         (("dangling=false",), ["a"]),

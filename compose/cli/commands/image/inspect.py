@@ -4,7 +4,7 @@ from typing import Annotated
 
 from compose.cli.context import Context
 from compose.cli.flags import Argument
-from compose.cli.options import ImagePlatform, InspectFormat, Words
+from compose.cli.options import ImagePlatform, InspectFormat, Words, inspect_each
 
 
 def command(
@@ -12,11 +12,13 @@ def command(
     names: Annotated[Words, Argument("IMAGE [IMAGE...]", minimum=1)],
     format: InspectFormat = "",
     platform: ImagePlatform = "",
-) -> None:
+) -> int:
     from compose.output import inspections
 
     with context.open_machine() as machine:
-        found = [
-            inspections.image(machine.image_details(name, platform=platform)) for name in names
-        ]
-    context.console.out.lines(inspections.show(found, format=format))
+        return inspect_each(
+            context,
+            names,
+            lambda name: inspections.image(machine.image_details(name, platform=platform)),
+            format=format,
+        )

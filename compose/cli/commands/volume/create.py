@@ -4,7 +4,7 @@ from typing import Annotated
 
 from compose.cli.context import Context
 from compose.cli.flags import Argument, Flag
-from compose.cli.options import Words, parse_labels, parse_pairs
+from compose.cli.options import Words, parse_object_labels, parse_pairs
 
 
 def command(
@@ -22,7 +22,7 @@ def command(
         name=name or _random_name(),
         driver=driver,
         driver_opts=parse_pairs("--opt", opt),
-        labels=parse_labels(label),
+        labels=parse_object_labels(label),
         anonymous=not name,
     )
     with context.open_machine() as machine:

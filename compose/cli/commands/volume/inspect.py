@@ -4,16 +4,20 @@ from typing import Annotated
 
 from compose.cli.context import Context
 from compose.cli.flags import Argument
-from compose.cli.options import InspectFormat, Words
+from compose.cli.options import InspectFormat, Words, inspect_each
 
 
 def command(
     context: Context,
     names: Annotated[Words, Argument("VOLUME [VOLUME...]", minimum=1)],
     format: InspectFormat = "",
-) -> None:
+) -> int:
     from compose.output import inspections
 
     with context.open_machine() as machine:
-        found = [inspections.volume(machine.volume(name), machine.containers()) for name in names]
-    context.console.out.lines(inspections.show(found, format=format))
+        return inspect_each(
+            context,
+            names,
+            lambda name: inspections.volume(machine.volume(name), machine.containers()),
+            format=format,
+        )

@@ -5,23 +5,34 @@ from typing import Annotated
 from compose.cli.context import Context
 from compose.cli.flags import Flag
 from compose.cli.options import Words
+from compose.cli.parsing import UsageError
 
 
 def command(
     context: Context,
     all: Annotated[bool, Flag("-a", "--all", help="named ones, too")] = False,
     force: Annotated[bool, Flag("-f", "--force", help="do not ask")] = False,
-    filter: Annotated[Words, Flag("--filter", metavar="label=KEY", help="only such ones")] = (),
+    filter: Annotated[
+        Words, Flag("--filter", metavar="KEY=VALUE", help="only such ones (label, label!, all)")
+    ] = (),
 ) -> None:
-    from compose.output.filters import select_volumes
+    from compose.cli.filters import parse_prune
+    from compose.output import usage_tables
 
+    # as Docker before it had the flag
+    named = any(text in ("all=1", "all=true") for text in filter)
+    rest = tuple(text for text in filter if not text.startswith("all="))
+    if any(text.startswith("until=") for text in rest):
+        raise UsageError('the "until" filter is not supported by `volume prune`')
+    options = parse_prune(rest, all=all or named)
+    kind = "all" if options.all else "anonymous local"
+    question = (
+        f"WARNING! This will remove {kind} volumes not used by at least one container.\n"
+        "Are you sure you want to continue?"
+    )
+    context.require_root()  # before anybody is asked
+    if not (force or context.console.confirm(question)):
+        return
     with context.open_machine() as machine:
-        unused = select_volumes(machine.volumes(), ("dangling=true", *filter), machine.containers)
-        doomed = [volume.name for volume in unused if all or volume.options.anonymous]
-        kind = "all" if all else "anonymous"
-        question = f"This removes {kind} volumes that no container uses, {len(doomed)} now. Go on?"
-        if not doomed or not (force or context.console.confirm(question)):
-            return
-        for name in doomed:
-            machine.remove_volume(name)
-    context.console.out.lines(["Deleted Volumes:", *doomed])
+        names, freed = machine.prune_volumes(options)
+    context.console.out.lines(usage_tables.show_pruned_volumes(names, freed))
