@@ -1,7 +1,7 @@
 """The images of one root: blobs, unpacked layers, and the rows that say what is complete.
 
     images/blobs, images/ingest   blobs.py
-    images/layers/NAME            an unpacked layer; NAME.new while it is made, .gone while it goes
+    images/layers/NAME            an unpacked layer; NAME.*.new while it is made, NAME.gone later
     images/locks/                 one lock a layer; `users` is held shared by whoever adds images
 
 Order is everything (R29): files complete and synced, then their name, then their row; and the
@@ -28,7 +28,7 @@ from runtime.images.reference import Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, LayerRow, tag_of
 from runtime.images.streams import Ahead, Measured, decompressed
 from runtime.images.tar_reader import BadArchive
-from runtime.linux import faults, files, syncing
+from runtime.linux import faults, files, placing, syncing
 from runtime.paths import Paths
 from runtime.state.database import Database
 
@@ -172,9 +172,12 @@ class Store:
 
     def _make_layer(self, job: _Job, on_bytes: OnBytes | None) -> LayerRow:
         name = digests.hex_of(job.chain_id)[:24]
-        building = self._layers / f"{name}.new"
-        _discard(building)
         files.ensure_directory(self._layers)
+        placing.spread_children(self._layers)
+        for left in self._layers.glob(f"{name}.*.new"):
+            _discard(left)
+        # Never the same name again: where it lies on the disk is found from it
+        building = self._layers / f"{name}.{os.urandom(4).hex()}.new"
         files.ensure_directory(building, mode=0o755)
         try:
             unpacked = self._unpack_into(building, job, on_bytes)

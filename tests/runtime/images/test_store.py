@@ -233,6 +233,22 @@ def test_a_layer_that_is_gone_is_unpacked_again_from_its_blob(store: Store, tmp_
     assert files(store, image)["etc/one"] == "one"
 
 
+def test_what_a_killed_unpacking_left_goes_with_the_next(store: Store, tmp_path: Path):
+    image = load(store, tmp_path / "a", BASE)
+    (folder,) = store.layer_paths(image)
+    subprocess.run(["rm", "-r", str(folder)], check=True)
+    left = folder.with_name(f"{folder.name}.0badcafe.new")
+    (left / "half").mkdir(parents=True)
+    other = folder.with_name(f"{'f' * 24}.0badcafe.new")
+    other.mkdir()
+
+    store.ensure_layers(image)
+
+    assert folder.is_dir()
+    assert not left.exists()
+    assert other.exists()  # somebody may be at work on it
+
+
 # --- deaths
 
 SCRIPT = """
