@@ -129,11 +129,12 @@ def delete_row(database: Database, record: NetworkRecord) -> None:
 
 
 def remove_shared_network(database: Database, paths: Paths, record: NetworkRecord) -> None:
-    """One of no project: row, bridge, table. Raises InUse."""
+    """One of no project: row, table, bridge. Raises InUse."""
     with host_facts.address_lock():
         delete_row(database, record)
-        bridge.remove_bridges([record])
+        # before the bridge: rules without one would hit whoever gets the subnet next
         ProjectFirewall(shared_table_name(paths.root_hash, record.id)).remove()
+        bridge.remove_bridges([record])
 
 
 def find_port_owner(database: Database, paths: Paths, port: PublishedPort) -> str:

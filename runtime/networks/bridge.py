@@ -55,6 +55,13 @@ def is_up(record: NetworkRecord) -> bool:
     return link is not None and link.is_up
 
 
+def standing(records: Iterable[NetworkRecord]) -> tuple[NetworkRecord, ...]:
+    """Those whose bridge is there: a network has none before its first container."""
+    given = tuple(records)
+    found = netlink.find_links(record.bridge for record in given)
+    return tuple(record for record in given if record.bridge in found)
+
+
 def ensure_bridge(record: NetworkRecord) -> int:
     """The bridge exists, has its addresses and is up; its index. Raises RuntimeFault."""
     link = netlink.find_links([record.bridge]).get(record.bridge)

@@ -3,6 +3,9 @@
 One table for the project's own networks and all its published ports, and one for each foreign
 network that it takes part in, the same whoever writes it (firewall.py says which rules). Changes
 are put together (together.py); what somebody flushed is put back at the kernel's word (V44).
+
+A table speaks of bridges that stand, and goes before them: another root may have chosen the same
+subnet and been faster to make its bridge, and our rules would drop all of its packets.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from anyio import to_thread
 
 from runtime.errors import RuntimeFault
 from runtime.linux import conntrack, nftables
+from runtime.networks import bridge
 from runtime.networks.firewall import (
     FirewallState,
     ProjectFirewall,
@@ -95,7 +99,6 @@ class FirewallGuard:
         return [table.name for table in (self._own, *self._shared.values()) if table.ensure()]
 
     async def _bring_about(self) -> None:
-        own = self._database.networks(self._project_id)
         publications = tuple(one for each in self._publications.values() for one in each)
         in_use = {network.id: network for each in self._networks.values() for network in each}
         foreign: dict[str, NetworkRecord] = {
@@ -103,18 +106,19 @@ class FirewallGuard:
             for network_id, network in in_use.items()
             if network.project_id != self._project_id
         }
-        has_any = bool(own or publications)
-        state = FirewallState(networks=own, publications=publications) if has_any else None
         async with self._writing:
-            await to_thread.run_sync(self._write, state, foreign)
+            await to_thread.run_sync(self._write, publications, foreign)
             gone, self._gone = self._gone, set()
             await to_thread.run_sync(conntrack.forget_addresses, gone)
 
-    def _write(self, own: FirewallState | None, foreign: Mapping[str, NetworkRecord]) -> None:
-        if own is None:
-            self._own.remove()
+    def _write(
+        self, publications: tuple[Publication, ...], foreign: Mapping[str, NetworkRecord]
+    ) -> None:
+        own = bridge.standing(self._database.networks(self._project_id))
+        if own or publications:
+            self._own.apply(FirewallState(networks=own, publications=publications))
         else:
-            self._own.apply(own)
+            self._own.remove()
         for network_id, network in foreign.items():
             self._table_of(network_id).apply(FirewallState(networks=(network,)))
         for network_id in [one for one in self._shared if one not in foreign]:

@@ -212,9 +212,9 @@ class ProjectNetworks:
             raise
 
     async def remove(self, networks: Iterable[NetworkRecord]) -> None:
-        """Bridges and rules of networks whose rows are gone."""
-        await to_thread.run_sync(bridge.remove_bridges, tuple(networks))
+        """Rules and bridges of networks whose rows are gone."""
         await self._guard.change()
+        await to_thread.run_sync(bridge.remove_bridges, tuple(networks))
 
 
 def held_name(port: PublishedPort) -> str:

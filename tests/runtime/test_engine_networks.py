@@ -431,6 +431,22 @@ async def test_networks_of_two_roots_never_keep_the_same_subnet(shop: Project, o
             assert ip_address(address_of(state)) in ip_network(subnet)
 
 
+async def test_a_network_without_a_container_is_not_in_the_way_of_another_root(
+    shop: Project, other_paths: Paths
+):
+    """Both choose the same subnet, and the other one makes its bridge: no rule of ours may speak of it."""
+    await shop.network()
+    await shop.start("web", await shop.network("back"))
+    async with open_project(other_paths, "shop") as other:
+        network = await other.network()
+        subnets = [project.engine.network(network).subnet for project in (shop, other)]
+        assert subnets[0] == subnets[1]
+        _server, state = await other.start("server", network, script=SERVE)
+        client, at = await other.start("client", network)
+        said = await other.inside(client, ASK + f"{address_of(state)} 80")
+        assert said == f"server-1 sees {address_of(at)}"
+
+
 async def test_many_networks_made_at_once_have_subnets_of_their_own(shop: Project, root: Path):
     script = (
         "import asyncio, sys\n"
