@@ -40,6 +40,8 @@ def converge(project: Project, observed: Observed, wishes: CreateOptions) -> Pla
         Starts(builder, project, observed, wishes, situation.fates, ready).add()
     else:
         builder.untouched.extend(record.name for f in situation.fates.values() for record in f.kept)
+    # a name that is no image must not cost a container that runs, nor leave half of a project
+    builder.put_first(ready.images.values())
     return builder.build()
 
 

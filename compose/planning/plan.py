@@ -150,6 +150,13 @@ class PlanBuilder:
         self._steps.append(step)
         return step
 
+    def put_first(self, steps: Iterable[Step]) -> None:
+        """Nothing else begins before these are done, and when one fails, nothing has begun."""
+        first = tuple(steps)
+        for step in self._steps:
+            if not step.before and step not in first:
+                step.add_before(first)
+
     @property
     def has_steps(self) -> bool:
         return bool(self._steps)

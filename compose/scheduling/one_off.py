@@ -47,6 +47,11 @@ FORWARDED_AS = {2: "SIGINT", 15: "SIGTERM"}
 
 async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Captured:
     """Returns when it has ended, at once when detached."""
+    async with session.leaving_nothing():
+        return await _run(session, options, stdio)
+
+
+async def _run(session: Session, options: RunOptions, stdio: Stdio | None) -> Captured:
     service = session.project.services.get(options.service)
     if service is None:
         check_services(session.project, (options.service,))
@@ -54,10 +59,10 @@ async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Cap
     await _bring_up_dependencies(session, service, options)
     project = changed_project(session.project, service, options)
     inner = session.on_project(project)
-    await _make_resources(session, inner, options)
     observed = observe(session.engine, project, names=(service.name,))
     work = inner.work(observed, quiet_pull=options.quiet_pull)
     await _have_image(work, options)
+    await _make_resources(session, inner, options)
     record = await _make(work, options, keeps_no_log=options.detach or stdio is not None)
     if session.dry:
         return Captured(0, b"", b"")
@@ -233,7 +238,12 @@ class _Running:
 
     async def run(self) -> Captured:
         if self._options.detach:
-            self._began(await self._engine.start_container(self._record.id))
+            try:
+                self._began(await self._engine.start_container(self._record.id))
+            except RuntimeFault:
+                if self._options.remove:  # nobody will see it end
+                    await self._remove()
+                raise
             await self._run_hooks()
             return Captured(0, b"", b"")
         try:

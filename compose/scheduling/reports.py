@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from compose.errors import ActionFailed, ComposeError
 from compose.exit_codes import describe_exit
-from compose.planning.actions import Action
+from compose.planning.actions import Action, EnsureImage
 from compose.position import printable
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
@@ -23,12 +23,12 @@ LAST_BYTES = 2048
 
 def failure(failures: Sequence[tuple[Action, Exception]]) -> ActionFailed:
     """One error for all that went wrong while a plan ran: the first, and the others as details."""
-    first = as_failed(failures[0][1])
+    first = _of_action(*failures[0])
     if len(failures) == 1:
         return first
     details = list(first.details)
-    for _action, error in failures[1:]:
-        other = as_failed(error)
+    for action, error in failures[1:]:
+        other = _of_action(action, error)
         if other.message != first.message:
             details += ["", f"also: {other.message}", *other.details]
             if other.hint:
@@ -39,6 +39,21 @@ def failure(failures: Sequence[tuple[Action, Exception]]) -> ActionFailed:
         where=first.where,
         hint=first.hint,
         details=details,
+    )
+
+
+def _of_action(action: Action, error: Exception) -> ActionFailed:
+    """An image that cannot be had is named, with who needs it, where the error knows neither."""
+    failed = as_failed(error)
+    if not isinstance(action, EnsureImage) or action.reference in failed.message:
+        return failed
+    users = f" of {', '.join(action.services)}" if action.services else ""
+    return ActionFailed(
+        f"image {action.reference}{users}: {failed.message}",
+        code=failed.code,
+        where=failed.where,
+        hint=failed.hint,
+        details=failed.details,
     )
 
 

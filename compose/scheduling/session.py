@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from compose.errors import ActionFailed, Fault
 from compose.model.project import Project
@@ -64,6 +65,18 @@ class Session:
             env_files=self.env_files,
             interrupts=self.interrupts,
         )
+
+    @asynccontextmanager
+    async def leaving_nothing(self) -> AsyncIterator[None]:
+        """When the block fails before anything was made, the project is not known afterwards."""
+        try:
+            yield
+        except Exception:
+            name, engine = self.project.name, self.engine
+            is_bare = not (engine.containers(name) or engine.networks(name) or engine.volumes(name))
+            if is_bare and not self.dry:
+                await engine.remove_project_row(name)
+            raise
 
     def warn(self, text: str) -> None:
         self.on_event(Message(text=text, level="warning"))

@@ -16,6 +16,11 @@ from compose.scheduling.session import Session
 
 async def up(session: Session, options: CreateOptions) -> int:
     """`create`, and with UpOptions `up`. Returns the exit code: not 0 for abort options alone."""
+    async with session.leaving_nothing():
+        return await _up(session, options)
+
+
+async def _up(session: Session, options: CreateOptions) -> int:
     observed, plan = await prepare(session, options)
     wait_timeout = options.wait_timeout if isinstance(options, UpOptions) else None
     if isinstance(options, UpOptions) and options.lease and not session.dry:

@@ -119,6 +119,16 @@ def plan_endpoints(
     return _with_routes(_with_interfaces(plans, ordered, networks), ordered)
 
 
+def host_gateways(plans: Sequence[EndpointPlan]) -> tuple[str, ...]:
+    """For `host-gateway`, as Docker: the host's address of each family, on the network with the
+    default route, or on one that leads nowhere else. Alone, a container has itself."""
+    by_ipv4 = sorted(plans, key=lambda plan: not plan.routes_ipv4)
+    by_ipv6 = sorted(plans, key=lambda plan: not plan.routes_ipv6)
+    ipv4 = next((plan.gateway for plan in by_ipv4 if plan.gateway), "")
+    ipv6 = next((plan.gateway_ipv6 for plan in by_ipv6 if plan.gateway_ipv6), "")
+    return tuple(filter(None, (ipv4, ipv6))) or ("127.0.0.1",)
+
+
 def _find(networks: Mapping[str, NetworkRecord], name: str, container: str) -> NetworkRecord:
     try:
         return networks[name]

@@ -48,14 +48,16 @@ def hosts_text(
     domainname: str = "",
     addresses: Sequence[str] = (),
     extra_hosts: Iterable[tuple[str, str]] = (),
-    gateway: str = "",
+    gateway: str | Sequence[str] = "",
     ipv6: bool = True,
 ) -> str:
-    """`addresses` are the container's own, in the order of its endpoints; `gateway` stands for
-    `host-gateway`. Raises RuntimeFault for a name or an address that is none (V46)."""
+    """`addresses` are the container's own, in the order of its endpoints; `gateway`, one or one of
+    each family, stands for `host-gateway`. Raises RuntimeFault for a name or an address that is
+    none (V46)."""
+    gateways = (gateway,) if isinstance(gateway, str) else tuple(gateway)
     lines = [_LOOPBACK, _LOOPBACK_IPV6 if ipv6 else ""]
     for name, address in extra_hosts:
-        lines.append(_extra_line(name, address, gateway))
+        lines += _extra_lines(name, address, gateways)
     names = f"{hostname}.{domainname} {hostname}" if domainname else hostname
     for name in names.split(" "):
         _check_name(name, "hostname")
@@ -67,21 +69,23 @@ def host_hosts_text(*, extra_hosts: Iterable[tuple[str, str]] = ()) -> str:
     """For a container in the host's network: the host's own names, and its own ones below."""
     host = _read(_HOSTS)
     lines = [host if not host or host.endswith("\n") else f"{host}\n"]
-    lines += [_extra_line(name, address, "127.0.0.1") for name, address in extra_hosts]
+    for name, address in extra_hosts:
+        lines += _extra_lines(name, address, ("127.0.0.1",))
     return "".join(lines)
 
 
-def _extra_line(name: str, address: str, gateway: str) -> str:
+def _extra_lines(name: str, address: str, gateways: Sequence[str]) -> list[str]:
     _check_name(name, "extra_hosts")
     if address == HOST_GATEWAY:
-        if not gateway:
+        known = [gateway for gateway in gateways if gateway]
+        if not known:
             raise RuntimeFault(
                 f"extra_hosts: `{name}` asks for the host's gateway, but there is none",
                 code="E630",
                 hint="a container on an internal network, or on none, has no gateway",
             )
-        return f"{gateway}\t{name}\n"
-    return f"{_check_address(address, 'extra_hosts')}\t{name}\n"
+        return [f"{gateway}\t{name}\n" for gateway in known]
+    return [f"{_check_address(address, 'extra_hosts')}\t{name}\n"]
 
 
 def _check_name(name: str, what: str) -> None:

@@ -23,7 +23,7 @@ from compose.options import (
 )
 from compose.stack import AsyncStack, Stack
 from runtime import tasks
-from runtime.errors import StartFailed
+from runtime.errors import RuntimeFault, StartFailed
 from tests.fakes.engine import World, image
 from tests.fakes.stacks import play
 
@@ -193,6 +193,16 @@ def test_an_optional_dependency_that_fails_is_a_warning(tmp_path):
     assert "p-web-1 running" in str(shop.world)
 
 
+def test_an_image_that_cannot_be_had_leaves_everything_as_it_was(tmp_path):
+    shop = play(tmp_path, "services: {web: {}, db: {image: 'here.example/pg:1'}}")
+    shop.world.refuses["here.example/pg:1"] = RuntimeFault("cannot reach here.example", code="E540")
+    with pytest.raises(ActionFailed) as caught:
+        shop.stack.up(DETACHED, on_event=shop.hear)
+    assert str(caught.value) == "image here.example/pg:1 of db: cannot reach here.example"
+    assert str(shop.world) == ""
+    assert shop.done == "ensure image here.example/pg:1 missing\nforget project p"
+
+
 def test_a_failure_loses_its_dependents_and_spares_its_siblings(tmp_path):
     shop = play(tmp_path, "services: {a: {depends_on: [bad]}, bad: {}, b: {}}")
     shop.world.refuses["bad"] = StartFailed(
@@ -263,7 +273,7 @@ def test_a_taken_port_is_found_before_anything_is_made_to_run(tmp_path):
     shop.world.taken_ports[8080] = "nginx (pid 1)"
     with pytest.raises(Exception, match="port 8080 is held by nginx"):
         shop.stack.up(DETACHED)
-    assert shop.done == ""
+    assert shop.done == "forget project p"
 
 
 def test_what_cannot_be_honoured_is_refused_with_its_place_before_anything_happens(tmp_path):

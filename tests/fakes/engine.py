@@ -313,6 +313,8 @@ class FakeEngine:
         on_progress: Any = None,
     ) -> ImageRecord:
         await self._act(f"ensure image {reference} {policy}")
+        if reference in self.world.refuses:
+            raise self.world.refuses[reference]
         if reference in self.world.obtainable:
             self.world.images[reference] = self.world.obtainable[reference]
         if reference not in self.world.images:

@@ -21,8 +21,8 @@ def test_a_first_up_makes_networks_images_and_containers_and_starts_them_in_orde
         )
         == """
             1            pull nginx:1              needed by web
-            2            create network p_default
-            3            create volume p_data
+            2  <- 1      create network p_default
+            3  <- 1      create volume p_data
             4  <- 2,3    create db-1
             5  <- 1,2    create web-1
             6  <- 2,4    start db-1

@@ -4,7 +4,7 @@ import pytest
 
 from runtime.errors import NotFound, RuntimeFault
 from runtime.networks.addresses import Lease
-from runtime.networks.endpoint import EndpointPlan, plan_endpoints
+from runtime.networks.endpoint import EndpointPlan, host_gateways, plan_endpoints
 from runtime.values import (
     ContainerId,
     ContainerOptions,
@@ -54,6 +54,29 @@ def shown(plans: list[EndpointPlan]) -> list[str]:
     return [
         f"{one.interface} {one.network} {one.ipv4}{' default' * one.routes_ipv4}" for one in plans
     ]
+
+
+def test_the_host_is_found_by_both_families_on_the_network_that_routes():
+    six = NetworkRecord(
+        id=NetworkId("4" * 64),
+        options=NetworkOptions(name="six", enable_ipv6=True),
+        bridge="pcab12beefb0004",
+        subnet="172.20.0.0/16",
+        gateway="172.20.0.1",
+        subnet_ipv6="fd00:20::/64",
+        gateway_ipv6="fd00:20::1",
+    )
+    record = ContainerRecord(
+        id=ContainerId("c" * 64),
+        project_id=ProjectId("beef0000"),
+        options=ContainerOptions(
+            project="shop", name="shop-web-1", service="web", endpoints=(on("back"), on("six"))
+        ),
+    )
+    both = plan_endpoints(record, {**NETWORKS, "six": six}, (), root_hash="ab12")
+    assert host_gateways(both) == ("172.18.0.1", "fd00:20::1")
+    assert host_gateways(plan(on("inner"))) == ("172.19.0.1",)
+    assert host_gateways(()) == ("127.0.0.1",)
 
 
 def test_interfaces_stand_in_the_order_of_priority_then_name_and_the_first_outward_one_routes():

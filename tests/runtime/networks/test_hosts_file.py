@@ -35,6 +35,16 @@ def test_the_hosts_file_names_the_machine_its_extra_hosts_and_the_container_itse
     )
 
 
+def test_the_host_has_a_line_for_each_family():
+    text = hosts_text(
+        hostname="web", extra_hosts=(("gate", "host-gateway"),), gateway=("172.17.0.1", "fd00::1")
+    )
+    assert [line for line in text.splitlines() if "gate" in line] == [
+        "172.17.0.1\tgate",
+        "fd00::1\tgate",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "address"),
     [
