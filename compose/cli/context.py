@@ -211,7 +211,7 @@ class Context:
             status_to_stdout=self.switch("COMPOSE_STATUS_STDOUT"),
         )
         logs = LogView(self.console, prefix=prefix, colour=colour, raw=raw, beside=progress.beside)
-        return Display(progress, logs)
+        return Display(progress, logs, attached=not detached)
 
     def show_warnings(self, stack: Stack) -> None:
         """What loading had to say about the files, before anything is done."""

@@ -25,11 +25,12 @@ from runtime.values import Progress
 
 
 class Display:
-    """Progress, and the log where a verb has one."""
+    """Progress, and the log where a verb has one: without, hooks are heard when they fail."""
 
-    def __init__(self, progress: ProgressView, logs: LogView) -> None:
+    def __init__(self, progress: ProgressView, logs: LogView, *, attached: bool = True) -> None:
         self.progress = progress
         self.logs = logs
+        self.attached = attached
 
     def __enter__(self) -> Display:
         self.progress.__enter__()
@@ -58,7 +59,8 @@ class Display:
     def on_event(self, event: Event) -> None:
         match event:
             case LogOutput():
-                self.logs.output(event)
+                if self.attached or not event.hook:
+                    self.logs.output(event)
             case ResourceEvent():
                 self.logs.flush()
                 self.progress.resource(event)

@@ -18,6 +18,7 @@ from compose.scheduling.capture import captured
 from compose.scheduling.container_options import Making, container_options
 from compose.scheduling.events import LogOutput
 from compose.scheduling.work import Work
+from runtime.errors import NotFound, RuntimeFault
 from runtime.values import ExecOptions
 
 
@@ -41,15 +42,41 @@ async def _run_inside(work: Work, action: RunHooks, hook: Hook) -> None:
         privileged=hook.privileged,
     )
     id = work.id_of(action.name, action.id)
-    done = await captured(work.engine, id, options)
+    try:
+        done = await captured(work.engine, id, options)
+    except RuntimeFault as error:
+        if failure := _too_late(work, action, id):
+            raise failure from error
+        raise
     for stream, output in (("stdout", done.stdout), ("stderr", done.stderr)):
         _tell(work, action, stream, output)
     if done.exit_code:
-        raise ActionFailed(
+        raise _too_late(work, action, id) or ActionFailed(
             f"{action.service} hook exited with status {done.exit_code}",
             code="E207",
             details=reports.quoted(done.stderr or done.stdout),
         )
+
+
+def _too_late(work: Work, action: RunHooks, id: str) -> ActionFailed | None:
+    """When the container is over, that is why its hook could not run, or was killed."""
+    code = ended_with(work, id)
+    if code is None or action.kind != "post_start":
+        return None
+    return ActionFailed(
+        f"{action.name} ended with {code} before its {action.kind} hook was done",
+        code="E207",
+        details=reports.describe_container(work.engine, id),
+    )
+
+
+def ended_with(work: Work, id: str) -> int | None:
+    """The exit code of a container that does not run any more."""
+    try:
+        state = work.engine.container(id).state
+    except NotFound:  # with --rm
+        return 0
+    return state.exit_code if state.status in ("exited", "dead", "restarting") else None
 
 
 def _environment(work: Work, environment: Mapping[str, str | None]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import os
 import secrets
 from typing import Any
 
-from compose.errors import ComposeError, NotFound
+from compose.errors import ActionFailed, ComposeError, NotFound
 from compose.model.attribute import replace
 from compose.model.mounts import Mount, is_host_path
 from compose.model.mounts import parse_short as parse_mount
@@ -316,7 +316,12 @@ class _Running:
                 id=self._record.id,
                 kind="post_start",
             )
-            await hooks.run(self._work, action)
+            try:
+                await hooks.run(self._work, action)
+            except ActionFailed:
+                # a short command is over sooner than its hook: what counts is the command's end
+                if hooks.ended_with(self._work, self._record.id) is None:
+                    raise
 
     async def _end(self) -> int:
         """Its exit code."""
