@@ -2,8 +2,8 @@
 
 One table of ctypes prototypes; the modules beside it give them meaning. Everything is declared at
 import, so a forked child only calls (P09). Numbers from 424 on are the same on every architecture;
-older calls go through libc. Source: the man pages; P07 (PyDLL for clone3), P08 (errno right after
-the call, full-width arguments).
+older calls go through libc, but for a few that it lacks or spoils. Source: the man pages; P07
+(PyDLL for clone3), P08 (errno right after the call, full-width arguments).
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _WORD = ctypes.c_ulong
 _TEXT = ctypes.c_char_p
 _POINTER = ctypes.c_void_p
 
-KEYCTL_NUMBERS = {
-    "x86_64": 250,
-    "aarch64": 219,
-    "riscv64": 219,
-    "loongarch64": 219,
-    "ppc64le": 271,
-    "s390x": 280,
+_GENERIC = {"keyctl": 219, "setgroups": 159, "setresgid": 149, "setresuid": 147}
+OLD_NUMBERS = {
+    "x86_64": {"keyctl": 250, "setgroups": 116, "setresgid": 119, "setresuid": 117},
+    "aarch64": _GENERIC,
+    "riscv64": _GENERIC,
+    "loongarch64": _GENERIC,
+    "ppc64le": {"keyctl": 271, "setgroups": 81, "setresgid": 169, "setresuid": 164},
+    "s390x": {"keyctl": 280, "setgroups": 206, "setresgid": 210, "setresuid": 208},
 }
 
 
@@ -103,13 +104,17 @@ signal.restype = ctypes.c_long
 signal.argtypes = (ctypes.c_int, ctypes.c_long)
 
 
-def _declare_keyctl() -> Callable[..., int]:
-    number = KEYCTL_NUMBERS.get(os.uname().machine, -1)
-    return _direct("keyctl", number, _INT, _POINTER, _WORD, _WORD, _WORD)
+def _old(name: str, *types: type) -> Callable[..., int]:
+    """A call whose number differs between architectures; ENOSYS on one that the table lacks."""
+    return _direct(name, OLD_NUMBERS.get(os.uname().machine, {}).get(name, -1), *types)
 
 
-keyctl = _declare_keyctl()
-"""Fails with ENOSYS on an architecture whose number is not in the table."""
+keyctl = _old("keyctl", _INT, _POINTER, _WORD, _WORD, _WORD)
+# P15: by number. The library's functions first tell all threads that it knows of, and after a bare
+# clone3 it waits for ever for those that the parent had.
+setgroups = _old("setgroups", _WORD, _POINTER)
+setresgid = _old("setresgid", _WORD, _WORD, _WORD)
+setresuid = _old("setresuid", _WORD, _WORD, _WORD)
 
 _holding_the_lock = ctypes.PyDLL(None, use_errno=True)
 _clone3 = _holding_the_lock["syscall"]

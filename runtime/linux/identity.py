@@ -4,7 +4,6 @@ credentials(7)."""
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Sequence
 
 from runtime.linux import calls, faults
@@ -43,9 +42,9 @@ def become(uid: int, gid: int, groups: Sequence[int]) -> None:
         if not 0 <= number <= MAX_ID:
             raise ValueError(f"{number} is no user or group id")
     with faults.point("set ids"):
-        os.setgroups(list(groups))
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
+        calls.setgroups(len(groups), (ctypes.c_uint32 * len(groups))(*groups))
+        calls.setresgid(gid, gid, gid)
+        calls.setresuid(uid, uid, uid)
 
 
 def set_process_name(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.linux import capabilities, identity, keyring, processes, rlimits
+from runtime.linux import calls, capabilities, identity, keyring, processes, rlimits
 from runtime.linux.rlimits import Limit
+from runtime.schemas import read_schema
 
 
 def in_child(act: Callable[[], object]) -> str:
@@ -110,6 +112,29 @@ def test_p15_groups_are_replaced():
         return f"{os.getresuid()} {os.getresgid()} {os.getgroups()}"
 
     assert in_child(become) == "(5, 5, 5) (6, 6, 6) [7, 8]"
+
+
+@pytest.mark.kernel
+def test_p15_a_thread_that_the_parent_just_began_is_not_waited_for():
+    """setgroups(3) would, for ever: after a bare clone3 the library still counts it."""
+
+    def become() -> str:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        identity.become(5, 6, (7, 8))
+        return f"{os.getresuid()} {os.getresgid()} {os.getgroups()}"
+
+    for _ in range(5):
+        faulthandler.dump_traceback_later(600)  # a thread without Python
+        try:
+            assert in_child(become) == "(5, 5, 5) (6, 6, 6) [7, 8]"
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_calls_by_number_are_those_of_the_table(machine: str):
+    assert calls.OLD_NUMBERS[machine].items() <= read_schema("syscalls.json")[machine].items()
 
 
 @pytest.mark.kernel
