@@ -61,7 +61,7 @@ class Supervision:
         try:
             return os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-P", "-E", "-s", self._program, *self._arguments],
+                [sys.executable, "-P", "-E", "-s", "-S", self._program, *self._arguments],
                 self._environment(),
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, listener, LISTENER),

@@ -11,8 +11,24 @@ gc.disable()
 
 # Appended, not inserted: nothing beside the package may hide a module of the standard library.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path += filter(os.path.isabs, os.environ.get("PYCOMPOSE_LIBRARIES", "").split(os.pathsep))
+
+
+def find_libraries() -> None:
+    """Begin again with `site`, which knows every way in which a package can be installed."""
+    if not sys.flags.no_site:
+        return
+    os.set_inheritable(3, True)
+    os.set_inheritable(4, True)
+    os.execv(sys.executable, [sys.executable, "-P", "-E", "-s", *sys.argv])
+
 
 if __name__ == "__main__":
+    try:
+        import anyio  # noqa: F401
+    except ImportError:
+        find_libraries()
+
     from runtime.supervisor.main import main
 
     main(*sys.argv[1:])
