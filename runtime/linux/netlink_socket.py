@@ -39,6 +39,8 @@ _NLMSGERR_ATTR_MSG = 1
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _SLACK = 4096
+_ANSWER = 1024
+"""What the kernel counts for an acknowledgement of 36 bytes."""
 _BUFFER = 1 << 20
 
 
@@ -138,7 +140,7 @@ def open_socket(protocol: int, *, groups: int = 0) -> socket.socket:
 
 def transmit(handle: socket.socket, batch: bytes) -> list[Reply]:
     """Send a batch and return all that the kernel says to it, refusals too, in order."""
-    _ensure_buffer(handle, len(batch))
+    _ensure_buffers(handle, batch)
     handle.send(batch)
     return list(_pending(handle))
 
@@ -186,23 +188,17 @@ def _pending(handle: socket.socket) -> Iterator[Reply]:
         yield from parse_replies(data)
 
 
-def _ensure_buffer(handle: socket.socket, size: int) -> None:
+def _ensure_buffers(handle: socket.socket, batch: bytes) -> None:
     """A batch must fit into the send buffer, and so must its answers, or EMSGSIZE and ENOBUFS."""
-    for option, forced in (
-        (socket.SO_SNDBUF, _SO_SNDBUFFORCE),
-        (socket.SO_RCVBUF, _SO_RCVBUFFORCE),
+    room = 2 * len(batch) + _SLACK
+    answers = _ANSWER * sum(1 for _ in parse_replies(batch))
+    for option, forced, size in (
+        (socket.SO_SNDBUF, _SO_SNDBUFFORCE, room),
+        (socket.SO_RCVBUF, _SO_RCVBUFFORCE, room + answers),
     ):
-        if handle.getsockopt(socket.SOL_SOCKET, option) >= 2 * size + _SLACK:
+        if handle.getsockopt(socket.SOL_SOCKET, option) >= size:
             continue
         try:
-            handle.setsockopt(socket.SOL_SOCKET, forced, 2 * size + _SLACK)
+            handle.setsockopt(socket.SOL_SOCKET, forced, size)
         except PermissionError:
-            handle.setsockopt(socket.SOL_SOCKET, option, 2 * size + _SLACK)
-
-
-def refusal(error: NetlinkError, message: str, *, tried: str, hint: str = "") -> RuntimeFault:
-    """The fault that says what the kernel answered, in its own words where it has some."""
-    answered = describe_errno(error)
-    if error.explanation:
-        answered = f"{answered}: {error.explanation}"
-    return RuntimeFault(message, code="E610", tried=tried, answered=answered, hint=hint)
+            handle.setsockopt(socket.SOL_SOCKET, option, size)
