@@ -13,8 +13,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from runtime.errors import RuntimeFault, describe_errno
-
 ROUTE = 0
 NETFILTER = 12
 
