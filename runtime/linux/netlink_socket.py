@@ -200,3 +200,11 @@ def _ensure_buffers(handle: socket.socket, batch: bytes) -> None:
             handle.setsockopt(socket.SOL_SOCKET, forced, size)
         except PermissionError:
             handle.setsockopt(socket.SOL_SOCKET, option, size)
+
+
+def refusal(error: NetlinkError, message: str, *, tried: str, hint: str = "") -> RuntimeFault:
+    """The fault that says what the kernel answered, in its own words where it has some."""
+    answered = describe_errno(error)
+    if error.explanation:
+        answered = f"{answered}: {error.explanation}"
+    return RuntimeFault(message, code="E610", tried=tried, answered=answered, hint=hint)

@@ -53,7 +53,7 @@ def check_arrived(registry: ScriptedRegistry) -> None:
 
 def cut(handler: scripted_registry.Handler) -> None:
     """Takes a part of what is sent, and is gone."""
-    handler.rfile.read(1000)
+    handler.rfile.read(min(1000, int(handler.headers.get("Content-Length") or 0)))
     scripted_registry._hang_up(handler)
 
 

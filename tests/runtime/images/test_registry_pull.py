@@ -14,6 +14,8 @@ from tests.fakes import layouts, registries
 from tests.runtime.images.remote import Remote, remote
 from tests.runtime.images.tars import Tar
 
+pytestmark = pytest.mark.servers
+
 __all__ = ["remote"]
 
 NAMES = ("one", "two", "three", "four", "five")

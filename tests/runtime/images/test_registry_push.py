@@ -15,6 +15,8 @@ from tests.fakes import layouts, registries
 from tests.runtime.images.remote import Remote, remote
 from tests.runtime.images.tars import Tar
 
+pytestmark = pytest.mark.servers
+
 __all__ = ["remote"]
 
 LAYERS = tuple(Tar().file(name, name.encode() * 1000).bytes for name in ("one", "two"))

@@ -21,6 +21,8 @@ from tests.fakes.certificates import Pair
 from tests.runtime.images.remote import Remote, remote
 from tests.runtime.images.tars import Tar
 
+pytestmark = pytest.mark.servers
+
 __all__ = ["remote"]
 
 # anna:secret
