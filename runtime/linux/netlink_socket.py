@@ -13,6 +13,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from runtime.errors import RuntimeFault, describe_errno
+
 ROUTE = 0
 NETFILTER = 12
 
