@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
-from runtime.images.archive_source import Source, open_source, open_stream
+from runtime.images.archive_source import Source, Stored, open_source, open_stream
 from runtime.images.importing import manifest_document
 from runtime.images.manifest import Descriptor, Index, Manifest, Platform
 from runtime.images.reference import BadReference, Reference, parse_reference
@@ -22,6 +22,7 @@ from runtime.images.rows import ImageRow
 from runtime.images.store import Parts, Store
 from runtime.images.streams import compression_of
 from runtime.images.tar_reader import BadArchive
+from runtime.images.unpacking import Stack
 from runtime.values import Progress
 
 OnProgress = Callable[[Progress], None]
@@ -192,12 +193,14 @@ class _Loader:
         config = manifest.parse_config(config_data, document.config.digest)
         if self._is_platform_given:
             manifest.check_platform(config.platform, self._wanted, name="the image")
-        for layer in document.layers:
-            self._keep(_blob_path(layer.digest), layer.digest, layer.size)
         self._store.blobs.put(config_data)
         indexes = tuple(self._store.blobs.put(data) for data in found.indexes)
+        total = sum(layer.size for layer in document.layers)
+        stack = self._stack(config, len(document.layers), total)
+        for layer in document.layers:
+            self._stack_layer(stack, _blob_path(layer.digest), layer.digest, layer.size)
         parts = Parts(found.data, document.media_type, config, document.layers, indexes)
-        return self._add(parts, names)
+        return Loaded(self._store.add(parts, tags=names, stack=stack), names)
 
     def _blob(self, digest: str, limit: int) -> bytes:
         data = self._members.read(_blob_path(digest), limit)
@@ -233,49 +236,54 @@ class _Loader:
     def _add_docker(self, item: dict[str, Any]) -> Loaded:
         config_data = self._members.read(item["Config"], manifest.MAX_CONFIG)
         config_digest = self._store.blobs.put(config_data)
-        layers = tuple(self._docker_layer(path) for path in item["Layers"])
-        parts = Parts(
-            manifest_document(config_digest, len(config_data), layers),
-            manifest.OCI_MANIFEST,
-            manifest.parse_config(config_data, config_digest),
-            layers,
-        )
-        return self._add(parts, tuple(_names(item.get("RepoTags") or ())))
+        config = manifest.parse_config(config_data, config_digest)
+        paths = item["Layers"]
+        stack = self._stack(config, len(paths), sum(self._members.size(path) for path in paths))
+        layers = tuple(self._docker_layer(stack, path) for path in paths)
+        document = manifest_document(config_digest, len(config_data), layers)
+        names = tuple(_names(item.get("RepoTags") or ()))
+        parts = Parts(document, manifest.OCI_MANIFEST, config, layers)
+        return Loaded(self._store.add(parts, tags=names, stack=stack), names)
 
-    def _docker_layer(self, path: str) -> Descriptor:
+    def _docker_layer(self, stack: Stack, path: str) -> Descriptor:
         beginning = next(self._members.chunks(path), b"")
         compression = compression_of(beginning)
         if compression not in _MEDIA_TYPES:
             raise BadArchive(f"layer {path} is compressed with {compression}")
-        digest, size = self._keep(path)
+        digest, size = self._stack_layer(stack, path)
         return Descriptor(_MEDIA_TYPES[compression], digest, size)
 
     # --- both
 
-    def _keep(self, path: str, expected: str = "", size: int | None = None) -> tuple[str, int]:
-        """Have a member among the blobs; returns (digest, size)."""
-        if expected and self._store.blobs.has(expected, size=size):
-            return expected, self._members.size(path) if size is None else size
-        if size is not None and self._members.size(path) != size:
-            raise BadArchive(f"{path} has {self._members.size(path)} bytes instead of {size}")
-        return self._store.blobs.add(
-            self._members.chunks(path), expected=expected, size=self._members.size(path)
-        )
-
-    def _add(self, parts: Parts, names: tuple[Reference, ...]) -> Loaded:
-        total = sum(layer.size for layer in parts.layers)
+    def _stack(self, config: manifest.Config, count: int, total: int) -> Stack:
         seen = 0
 
-        def on_bytes(count: int) -> None:
+        def on_bytes(size: int) -> None:
             nonlocal seen
-            seen += count
+            seen += size
             if self._on_progress is not None:
-                short = digests.hex_of(parts.config.image.id)[:12]
+                short = digests.hex_of(config.image.id)[:12]
                 self._on_progress(
                     Progress(id=short, text="Loading", current=seen, total=max(total, seen))
                 )
 
-        return Loaded(self._store.add(parts, tags=names, on_bytes=on_bytes), names)
+        return self._store.stack(config, count, on_bytes)
+
+    def _stack_layer(
+        self, stack: Stack, path: str, expected: str = "", size: int | None = None
+    ) -> tuple[str, int]:
+        """Unpack a member; returns (digest, size) of its blob."""
+        if expected and self._store.blobs.has(expected, size=size):
+            stack.put(expected)
+            return expected, self._members.size(path) if size is None else size
+        found = self._members.size(path)
+        if size is not None and found != size:
+            raise BadArchive(f"{path} has {found} bytes instead of {size}")
+        member = self._members.find(path)
+        if isinstance(member, Stored) and expected in ("", member.digest):
+            stack.put(member.digest)
+            return member.digest, member.size
+        return stack.take(self._members.chunks(path), expected=expected, size=found)
 
 
 def _blob_path(digest: str) -> str:

@@ -13,7 +13,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from runtime.errors import RuntimeFault
 from runtime.images import digests
 from runtime.images.layers import no_space
 from runtime.images.streams import OUTPUT, Measured
-from runtime.linux import faults, files
+from runtime.linux import faults, files, syncing
 
 _LOCK_PAUSE = 0.1
+# So that little is left to wait for at the end
+_WRITE_EVERY = 8 << 20
 
 
 class Partial:
@@ -37,6 +39,7 @@ class Partial:
         self.size = 0
         self.expected = 0
         """Bytes that it will have, where that is known."""
+        self._on_its_way = 0
 
     def resume(self) -> None:
         """Hash what an earlier attempt left."""
@@ -50,7 +53,7 @@ class Partial:
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         self._hash = digests.new_hash(self._digest or "sha256:")
-        self.size = 0
+        self.size = self._on_its_way = 0
 
     def append(self, data: bytes | memoryview) -> None:
         self._hash.update(data)
@@ -63,6 +66,9 @@ class Partial:
             # What was written is not known now: `resume` looks
             raise _refused(self._path, max(self.expected, self.size + len(data)), error) from error
         self.size += len(data)
+        if self.size - self._on_its_way >= _WRITE_EVERY:
+            self._on_its_way = self.size
+            syncing.start_writing(self._file)
 
     @property
     def digest(self) -> str:
@@ -105,7 +111,7 @@ class Blobs:
         digests.verify(str(path), expected=digest, found=f"{algorithm}:{found.hexdigest()}")
         return data
 
-    def chunks(self, digest: str, *, size: int = 1 << 18) -> Iterator[bytes]:
+    def chunks(self, digest: str, *, size: int = 1 << 18) -> Generator[bytes, None, None]:
         """The content in pieces, unverified: a layer's reader verifies as it goes."""
         with open(self.path(digest), "rb", buffering=0) as file:
             while data := file.read(size):
@@ -147,6 +153,13 @@ class Blobs:
             for chunk in chunks:
                 partial.append(chunk)
             return self.finish(partial), partial.size
+
+    def check_room(self, needed: int) -> None:
+        """R15: said before the work, where it is known so early."""
+        status = os.statvfs(self._ingest)
+        if needed > status.f_bavail * status.f_frsize:
+            error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise no_space(self._ingest, needed=needed, error=error)
 
     def partial_size(self, digest: str) -> int:
         """How much of a blob an earlier attempt left."""

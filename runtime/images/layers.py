@@ -28,7 +28,7 @@ MAX_SIZE = 256 << 30
 """Bytes that one layer may unpack to (V54)."""
 
 # More than one path can hold at once, and fewer than the usual limit of 1024
-_OPEN_FOLDERS = 300
+_OPEN_FOLDERS = 500
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHITEOUT = b".wh."
@@ -58,7 +58,8 @@ class _Folder(NamedTuple):
 
 
 def unpack_layer(chunks: Iterable[bytes], target: Path, *, lowers: Sequence[Path] = ()) -> Unpacked:
-    """Unpack a plain tar stream into `target`, an empty folder. All of the stream is read.
+    """Unpack a plain tar stream into `target`, an empty folder. All of the stream is read, and the
+    data of the files is on the disk then; `syncing.sync_names` makes the rest safe.
 
     `lowers` are the unpacked layers below, topmost first. Raises BadArchive and RuntimeFault; what
     is in the folder then is worth nothing.
@@ -77,6 +78,7 @@ class _Unpacker:
         self._target = target
         self._lowers = lowers
         self._folders: OrderedDict[bytes, _Folder] = OrderedDict()
+        self._on_their_way = syncing.FilesOnTheirWay(self._root.descriptor)
         self._times: dict[bytes, int] = {}
         self._whiteouts: set[tuple[bytes, bytes]] = set()
         self._opaque: set[bytes] = set()
@@ -89,6 +91,7 @@ class _Unpacker:
         self._entries = 0
 
     def close(self) -> None:
+        self._on_their_way.close()
         self._forget_folders()
         os.close(self._root.descriptor)
 
@@ -104,6 +107,7 @@ class _Unpacker:
             self._set_folder_times()
         except OSError as error:
             raise self._refused_mark(error) from error
+        self._on_their_way.wait()
         return Unpacked(self._size, self._entries, self._depends_on_lowers)
 
     # --- one entry
@@ -160,10 +164,10 @@ class _Unpacker:
                 _write_sparse(descriptor, entry, content)
             self._dress_file(descriptor, folder, entry)
             os.utime(descriptor, ns=_times(entry))
-            if entry.stored:
-                syncing.start_writing(descriptor)
-        finally:
+        except BaseException:
             os.close(descriptor)
+            raise
+        self._on_their_way.add(descriptor)
 
     def _create(self, folder: _Folder, name: bytes, mode: int) -> int:
         try:
@@ -247,7 +251,7 @@ class _Unpacker:
                     " which is not there"
                 )
             self._depends_on_lowers = True
-            _copy_file(found, folder, name)
+            self._on_their_way.add(_copy_file(found, folder, name))
 
     def _make_node(self, folder: _Folder, name: bytes, entry: Entry) -> None:
         kind = _NODES[entry.type]
@@ -588,25 +592,31 @@ def _times(entry: Entry) -> tuple[int, int]:
     return mtime, mtime
 
 
-def _copy_file(found: lower_view.Found, folder: _Folder, name: bytes) -> None:
+def _copy_file(found: lower_view.Found, folder: _Folder, name: bytes) -> int:
+    """Returns the descriptor of the copy."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(found.name, flags, dir_fd=found.parent)
     try:
         target = os.open(name, _NEW_FILE, 0o600, dir_fd=folder.descriptor)
         try:
-            while os.sendfile(target, source, None, 1 << 30):
-                pass
-            status = found.status
-            os.fchown(target, status.st_uid, status.st_gid)
-            os.fchmod(target, stat.S_IMODE(status.st_mode))
-            for xattr in os.listxattr(source):
-                if _is_kept(os.fsencode(xattr)):
-                    _set_xattr(target, os.fsencode(xattr), os.getxattr(source, xattr))
-            os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
-        finally:
+            _copy_content(source, target, found.status)
+        except BaseException:
             os.close(target)
+            raise
+        return target
     finally:
         os.close(source)
+
+
+def _copy_content(source: int, target: int, status: os.stat_result) -> None:
+    while os.sendfile(target, source, None, 1 << 30):
+        pass
+    os.fchown(target, status.st_uid, status.st_gid)
+    os.fchmod(target, stat.S_IMODE(status.st_mode))
+    for xattr in os.listxattr(source):
+        if _is_kept(os.fsencode(xattr)):
+            _set_xattr(target, os.fsencode(xattr), os.getxattr(source, xattr))
+    os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
 def _remove_tree(folder: int, name: bytes) -> None:

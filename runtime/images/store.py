@@ -1,7 +1,7 @@
 """The images of one root: blobs, unpacked layers, and the rows that say what is complete.
 
     images/blobs, images/ingest   blobs.py
-    images/layers/NAME            an unpacked layer; NAME.*.new while it is made, NAME.gone later
+    images/layers                 unpacking.py
     images/locks/                 one lock a layer; `users` is held shared by whoever adds images
 
 Order is everything (R29): files complete and synced, then their name, then their row; and the
@@ -12,8 +12,6 @@ removes.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,19 +19,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InUse, NotFound
-from runtime.images import digests, manifest
+from runtime.images import manifest
 from runtime.images.blobs import Blobs
-from runtime.images.layers import Unpacked, unpack_layer
 from runtime.images.reference import Reference, parse_reference
-from runtime.images.rows import ImageRow, ImageRows, LayerRow, tag_of
-from runtime.images.streams import Ahead, Measured, decompressed
-from runtime.images.tar_reader import BadArchive
-from runtime.linux import faults, files, placing, syncing
+from runtime.images.rows import ImageRow, ImageRows, tag_of
+from runtime.images.unpacking import OnBytes, Stack, discard, locked
 from runtime.paths import Paths
 from runtime.state.database import Database
-
-OnBytes = Callable[[int], None]
-"""Told how many compressed bytes of a layer were unpacked just now."""
 
 AwaitBlob = Callable[[manifest.Descriptor], None]
 """Returns when the layer's blob is here."""
@@ -96,7 +88,7 @@ class Store:
     @contextmanager
     def adding(self) -> Iterator[None]:
         """Nothing that is not referenced yet is collected while somebody is in this block."""
-        with self._locked("users", shared=True):
+        with locked(self._locks, "users", shared=True):
             yield
 
     def add(
@@ -108,12 +100,14 @@ class Store:
         pulled_at: float | None = None,
         on_bytes: OnBytes | None = None,
         await_blob: AwaitBlob | None = None,
+        stack: Stack | None = None,
     ) -> ImageRow:
         """Unpack what is not unpacked yet, then write the rows. Call within `adding`.
 
-        With `await_blob` the layers' blobs may still be coming: it is asked for each in turn.
+        With `await_blob` the layers' blobs may still be coming: it is asked for each in turn. A
+        `stack` is given by who unpacked them all already.
         """
-        layers = self._unpack(parts, on_bytes, await_blob)
+        layers = (stack or self._stacked(parts, on_bytes, await_blob)).rows
         manifest_digest = self.blobs.put(parts.manifest)
         config = parts.config.image
         image = ImageRow(
@@ -139,100 +133,23 @@ class Store:
         self.rows.add(image)
         return self.get(image.id)
 
-    def _unpack(
-        self, parts: Parts, on_bytes: OnBytes | None, await_blob: AwaitBlob | None
-    ) -> list[LayerRow]:
-        diff_ids = parts.config.diff_ids
-        if len(diff_ids) != len(parts.layers):
+    def stack(self, config: manifest.Config, count: int, on_bytes: OnBytes | None = None) -> Stack:
+        """For the `count` layers of an image with this config. Raises BadImage."""
+        if len(config.diff_ids) != count:
             raise manifest.BadImage(
-                f"the image has {len(parts.layers)} layers, and its config speaks of"
-                f" {len(diff_ids)}"
+                f"the image has {count} layers, and its config speaks of {len(config.diff_ids)}"
             )
-        done: list[LayerRow] = []
-        chain = ""
-        for diff_id, blob in zip(diff_ids, parts.layers, strict=True):
-            chain = _chain_id(chain, diff_id)
-            lowers = tuple(self._layers / layer.folder for layer in reversed(done))
-            job = _Job(blob.digest, diff_id, chain, lowers)
+        return Stack(self.paths.images, self.rows, config.diff_ids, on_bytes)
+
+    def _stacked(
+        self, parts: Parts, on_bytes: OnBytes | None, await_blob: AwaitBlob | None
+    ) -> Stack:
+        stack = self.stack(parts.config, len(parts.layers), on_bytes)
+        for blob in parts.layers:
             if await_blob is not None:
                 await_blob(blob)
-            done.append(self._ensure_layer(job, on_bytes))
-        return done
-
-    def _ensure_layer(self, job: _Job, on_bytes: OnBytes | None) -> LayerRow:
-        if (found := self._find_layer(job)) is not None:
-            return found
-        with self._locked(digests.hex_of(job.diff_id)):
-            # Somebody else may have made it while we waited
-            return self._find_layer(job) or self._make_layer(job, on_bytes)
-
-    def _find_layer(self, job: _Job) -> LayerRow | None:
-        found = self.rows.find_layer(job.diff_id, job.chain_id)
-        return found if found is not None and (self._layers / found.folder).is_dir() else None
-
-    def _make_layer(self, job: _Job, on_bytes: OnBytes | None) -> LayerRow:
-        name = digests.hex_of(job.chain_id)[:24]
-        files.ensure_directory(self._layers)
-        placing.spread_children(self._layers)
-        for left in self._layers.glob(f"{name}.*.new"):
-            _discard(left)
-        # Never the same name again: where it lies on the disk is found from it
-        building = self._layers / f"{name}.{os.urandom(4).hex()}.new"
-        files.ensure_directory(building, mode=0o755)
-        try:
-            unpacked = self._unpack_into(building, job, on_bytes)
-            with faults.point("sync layer"):
-                _sync(building)
-        except BaseException:
-            _discard(building)
-            raise
-        row = LayerRow(
-            name,
-            job.diff_id,
-            job.chain_id if unpacked.depends_on_lowers and job.lowers else "",
-            unpacked.size,
-            unpacked.entries,
-        )
-        _discard(self._layers / name)
-        with faults.point("name layer"):
-            building.rename(self._layers / name)
-            files.sync_directory(self._layers)
-        self.rows.add_layer(row)
-        return row
-
-    def _unpack_into(self, folder: Path, job: _Job, on_bytes: OnBytes | None) -> Unpacked:
-        """Read, decompress, hash and write, each beside the others (V53: both digests count)."""
-        packed = Measured(_reported(self.blobs.chunks(job.blob), on_bytes), digest_like=job.blob)
-        try:
-            with Ahead(decompressed(packed)) as plain:
-                counted = Measured(plain, digest_like=job.diff_id)
-                with Ahead(counted) as content:
-                    unpacked = unpack_layer(content, folder, lowers=job.lowers)
-            digests.verify(f"layer {job.blob[:19]}", expected=job.blob, found=packed.digest)
-        except (BadArchive, digests.BadDigest):
-            # What was verified when it came may have been changed on the disk since (R29)
-            self._check_blob(job.blob)
-            raise
-        digests.verify(
-            f"the content of layer {job.blob[:19]}", expected=job.diff_id, found=counted.digest
-        )
-        return unpacked
-
-    def _check_blob(self, digest: str) -> None:
-        """Raises DamagedBlob for one that is not what it was; it goes, so that the next try gets it
-        anew."""
-        try:
-            for _ in self.blobs.verified_chunks(digest):
-                pass
-        except digests.BadDigest as error:
-            self.blobs.remove(digest)
-            raise digests.DamagedBlob(
-                f"layer {digest[:19]} was damaged on the disk, and is removed",
-                code="E511",
-                tried=error.tried,
-                answered=error.answered,
-                hint="get the image again",
-            ) from error
+            stack.put(blob.digest)
+        return stack
 
     def ensure_layers(self, image: ImageRow) -> None:
         """Unpack again what somebody removed from under us. Raises NotFound without its blobs."""
@@ -250,7 +167,7 @@ class Store:
                 if not self.blobs.has(layer.digest, size=layer.size):
                     raise _incomplete(image)
             parts = Parts(b"", document.media_type, config, document.layers)
-            self._unpack(parts, None, None)
+            self._stacked(parts, None, None)
 
     def _read(self, image: ImageRow, digest: str, limit: int) -> bytes:
         try:
@@ -330,7 +247,7 @@ class Store:
 
         Does nothing while an image is being added: the next one to collect finds the rest.
         """
-        with contextlib.suppress(BlockingIOError), self._locked("users", wait=False):
+        with contextlib.suppress(BlockingIOError), locked(self._locks, "users", wait=False):
             return self._collect_layers() + self._collect_blobs()
         return 0
 
@@ -341,7 +258,7 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             for item in os.scandir(self._layers):
                 if item.name not in needed:
-                    _discard(Path(item.path))
+                    discard(Path(item.path))
         return sum(layer.size for layer in unneeded)
 
     def _collect_blobs(self) -> int:
@@ -351,30 +268,6 @@ class Store:
             self.blobs.remove(digest)
         self.rows.forget_places(digest for digest, _size in unneeded)
         return sum(size for _digest, size in unneeded) + self.blobs.remove_partials()
-
-    # --- locks
-
-    @contextmanager
-    def _locked(self, name: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-        """A lock that dies with its process (R06). Raises BlockingIOError without `wait`."""
-        files.ensure_directory(self._locks)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self._locks / name, flags, 0o600)
-        try:
-            mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            fcntl.flock(descriptor, mode if wait else mode | fcntl.LOCK_NB)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-class _Job(NamedTuple):
-    """One layer to unpack."""
-
-    blob: str
-    diff_id: str
-    chain_id: str
-    lowers: tuple[Path, ...]
 
 
 def _used(text: str, users: Sequence[str]) -> InUse:
@@ -394,20 +287,6 @@ def _incomplete(image: ImageRow) -> NotFound:
     )
 
 
-def _reported(chunks: Iterator[bytes], on_bytes: OnBytes | None) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-        if on_bytes is not None:
-            on_bytes(len(chunk))
-
-
-def _chain_id(below: str, diff_id: str) -> str:
-    """The identity of a layer with everything below it, as the OCI image specification says."""
-    if not below:
-        return diff_id
-    return f"sha256:{hashlib.sha256(f'{below} {diff_id}'.encode()).hexdigest()}"
-
-
 def _is_hex(text: str, at_least: int) -> bool:
     return at_least <= len(text) <= 64 and all(letter in "0123456789abcdef" for letter in text)
 
@@ -417,24 +296,3 @@ def _is_id_of(text: str, image: ImageRow) -> bool:
     if text.startswith("sha256:") or _is_hex(text, 64):
         return True
     return _is_hex(text, 4) and tag_of(parse_reference(text)) not in image.tags
-
-
-def _discard(folder: Path) -> None:
-    """Out of the way first: removing a large tree takes its time, and may be interrupted."""
-    if not folder.is_dir():
-        return
-    gone = folder.with_name(f"{folder.name.partition('.')[0]}.gone")
-    if folder != gone:
-        if gone.is_dir():
-            files.remove_tree(gone)
-        with faults.point("discard layer"):
-            folder.rename(gone)
-    files.remove_tree(gone)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        syncing.sync_folder(descriptor)
-    finally:
-        os.close(descriptor)

@@ -46,21 +46,27 @@ def compression_of(beginning: bytes) -> str:
 
 def decompressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The plain bytes, by what the stream begins with. Raises BadArchive for a damaged one."""
+    return opened(chunks)[1]
+
+
+def opened(chunks: Iterable[bytes]) -> tuple[str, Iterator[bytes]]:
+    """How the stream is compressed, and the plain bytes. Its beginning is read at once."""
     source = iter(chunks)
     beginning = b""
     while len(beginning) < 6 and (chunk := next(source, None)) is not None:
         beginning += chunk
     whole = _prepended(beginning, source)
-    match compression_of(beginning):
+    compression = compression_of(beginning)
+    match compression:
         case "gzip":
-            return _limited(whole, _gunzip)
+            return compression, _limited(whole, _gunzip)
         case "zstd":
-            return _limited(whole, _unzstd)
+            return compression, _limited(whole, _unzstd)
         case "xz":
-            return _limited(whole, _unxz)
+            return compression, _limited(whole, _unxz)
         case "bzip2":
-            return _limited(whole, _bunzip2)
-    return whole
+            return compression, _limited(whole, _bunzip2)
+    return compression, whole
 
 
 def _prepended(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -263,7 +269,8 @@ class Ahead(Generic[T]):
         with Ahead(decompressed(chunks)) as plain:
             unpack_layer(plain, folder)
 
-    What the iterable raises is raised here. Leaving the block ends the thread, wherever it stands.
+    What the iterable raises is raised here. Leaving the block ends the thread, wherever it stands,
+    and closes the iterable, where that can be closed.
     """
 
     def __init__(self, items: Iterable[T], *, depth: int = 4) -> None:
@@ -299,10 +306,13 @@ class Ahead(Generic[T]):
             raise self._error
 
     def _run(self) -> None:
+        iterator = iter(self._items)
         try:
-            for item in self._items:
+            for item in iterator:
                 if not self._put(item):
                     break
+            if isinstance(iterator, Generator):
+                iterator.close()
         except BaseException as error:
             self._error = error
         finally:

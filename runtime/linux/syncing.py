@@ -9,52 +9,76 @@ warning, which is about metadata: the names and sizes that the last fsync makes 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+from collections import deque
+from pathlib import Path
 
 from runtime.linux import calls
 
 _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4
 _EXT4, _XFS = 0xEF53, 0x58465342
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN_FILES = 64
 
 
 def start_writing(descriptor: int) -> None:
     """Let the disk begin with the file's data; returns at once."""
-    try:
+    with contextlib.suppress(OSError):  # not every file system knows it
         calls.sync_file_range(descriptor, 0, 0, _WRITE)
-    except OSError:
-        pass  # not every file system knows it, and `sync_folder` is what counts
 
 
-def sync_folder(folder: int) -> None:
-    """All below an open folder: regular files, names, attributes."""
-    if _kind_of(folder) not in (_EXT4, _XFS):
-        calls.syncfs(folder)
-        return
-    _wait_below(folder)
-    os.fsync(folder)
+class FilesOnTheirWay:
+    """New files of one folder, whose data goes to the disk while further ones are made.
+
+    Each is waited for when some more came after it, and mostly is there by then. Kept open so
+    long, since opening thousands of files once more costs as much as writing them.
+    """
+
+    def __init__(self, folder: int) -> None:
+        self._are_waited_for = _has_one_journal(folder)
+        self._waiting: deque[int] = deque()
+
+    def add(self, descriptor: int) -> None:
+        """Takes the descriptor over."""
+        start_writing(descriptor)
+        self._waiting.append(descriptor)
+        if len(self._waiting) > _OPEN_FILES:
+            self._wait_for(self._waiting.popleft())
+
+    def wait(self) -> None:
+        """The data of every file is on the disk; names and sizes are not: see `sync_names`."""
+        while self._waiting:
+            self._wait_for(self._waiting.popleft())
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        while self._waiting:
+            os.close(self._waiting.popleft())
+
+    def _wait_for(self, descriptor: int) -> None:
+        try:
+            if self._are_waited_for:
+                flags = _WAIT_BEFORE | _WRITE | _WAIT_AFTER
+                calls.sync_file_range(descriptor, 0, 0, flags)
+        finally:
+            os.close(descriptor)
 
 
-def _wait_below(folder: int) -> None:
-    with os.scandir(folder) as items:
-        for item in items:
-            if item.is_dir(follow_symlinks=False):
-                child = os.open(item.name, os.O_DIRECTORY | _FILE, dir_fd=folder)
-                try:
-                    _wait_below(child)
-                finally:
-                    os.close(child)
-            elif item.is_file(follow_symlinks=False):
-                _wait_for(item.name, folder)
-
-
-def _wait_for(name: str, folder: int) -> None:
-    file = os.open(name, _FILE, dir_fd=folder)
+def sync_names(folder: Path) -> None:
+    """Everything below a folder whose files were waited for."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        calls.sync_file_range(file, 0, 0, _WAIT_BEFORE | _WRITE | _WAIT_AFTER)
+        if _has_one_journal(descriptor):
+            os.fsync(descriptor)
+        else:
+            calls.syncfs(descriptor)
     finally:
-        os.close(file)
+        os.close(descriptor)
+
+
+def _has_one_journal(descriptor: int) -> bool:
+    return _kind_of(descriptor) in (_EXT4, _XFS)
 
 
 def _kind_of(descriptor: int) -> int:

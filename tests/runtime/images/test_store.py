@@ -405,9 +405,9 @@ def test_files_are_safe_before_their_name_and_their_name_before_their_row(
     act("load", tmp_path / "in.tar", PYCOMPOSE_FAULT_TRACE=str(tmp_path / "trace"))
     steps = passed(tmp_path / "trace")
     wanted = [
+        "unpack layer",
         "sync blob",
         "name blob",
-        "unpack layer",
         "sync layer",
         "name layer",
         "commit add layer",
