@@ -352,7 +352,9 @@ class AsyncStack(Reading):
             return self.events(services, since=since, until=until)
 
         with tasks.fail_after(deadline):
-            await follow_events(self._reader, services, on_event, known=known, until=until)
+            await follow_events(
+                self._reader, self.name, services, on_event, known=known, until=until
+            )
 
     async def wait(
         self,

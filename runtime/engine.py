@@ -525,6 +525,11 @@ class Engine:
         """The project is removed when the process behind `pidfd` ends."""
         await self._ask(messages.TakeLease(), (pidfd,))
 
+    def look_anew(self) -> None:
+        """Somebody else has removed the project's row: what is remembered of it is not true of the
+        next."""
+        self._project = None
+
     async def remove_project_row(self, name: str) -> bool:
         """Forget a project of which nothing is left. False while something is."""
         project = self.find_project(name)

@@ -346,8 +346,13 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _to_json(value: Any) -> str:
-    as_json = getattr(value, "as_json", None)
-    return json.dumps(as_json() if as_json else value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if as_json := getattr(value, "as_json", None):
+        return as_json()
+    return [_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
 def _index(value: Any, *keys: Any) -> Any:

@@ -38,7 +38,9 @@ def with_named(project: Project, services: Services) -> Project:
                     f'service "{other}" is required by "{name}" but is disabled',
                     code="E214",
                     where=project.origins.nearest(("services", name, "depends_on", other)),
-                    hint="turn its profile on with `--profile`",
+                    hint=f"turn its profile on: `--profile {found.profiles[0]}`"
+                    if found is not None and found.profiles
+                    else "turn its profile on with `--profile`",
                 )
     order = {name: active[name] for name in project.all_services if name in active}
     asleep_still = {k: s for k, s in project.disabled_services.items() if k not in active}

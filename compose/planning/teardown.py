@@ -139,6 +139,7 @@ def _add_images(
     gone: list[Step],
 ) -> None:
     """`local`: images that were built and have no name of the user's; `all`: every service's."""
+    references: dict[str, None] = {}  # services may share one
     for name in names:
         service = project.services[name]
         reference = image_of(project, service)
@@ -146,7 +147,9 @@ def _add_images(
         if is_built_in(reference) or not (options.rmi == "all" or is_local):
             continue
         if reference in observed.images:
-            builder.add(RemoveImage(reference=reference), after=gone)
+            references[reference] = None
+    for reference in references:
+        builder.add(RemoveImage(reference=reference), after=gone)
 
 
 def stop(project: Project, observed: Observed, options: StopOptions) -> Plan:

@@ -13,7 +13,7 @@ from compose.options import LogsOptions, Services
 from compose.planning.observed import GONE, is_replica, is_up
 from compose.scheduling.events import ContainerExited, OnEvent
 from compose.scheduling.outputs import outputs, shown_name
-from compose.scheduling.states import States
+from compose.scheduling.states import ATTEMPTS, States
 from runtime import tasks
 from runtime.engine import Engine, LogFollower
 from runtime.errors import NotFound, RuntimeFault
@@ -212,30 +212,106 @@ class _Following:
 
 async def follow_events(
     engine: Engine,
+    project: str,
     services: Services,
     on_event: Callable[[Event], None],
     *,
     known: Callable[[], Iterable[Event]] = tuple,
     until: float | None = None,
 ) -> None:
-    """Those that are known, then each event of the project as it happens. `until` is seconds since
-    the epoch.
+    """Those that are known, then each event of the project as it happens, through any number of
+    `down` and `up`. `until` is seconds since the epoch.
 
     What is known is read when nothing can be missed any more; what comes twice is told once.
     """
     rest = None if until is None else max(0.0, until - time.time())
-    told: set[tuple[float, str, str]] = set()
+    following = _FollowedEvents(engine, project, services, on_event, known)
     if rest == 0:
-        for event in known():
-            on_event(event)
+        following.tell_known()
         return
     with tasks.move_on_after(rest):
-        async with engine.watch() as happenings:
-            for event in known():
-                told.add((event.time, event.action, event.id))
-                on_event(event)
-            async for happened in happenings:
-                event = happened.event
-                is_wanted = not services or event.attributes.get("service") in services
-                if is_wanted and (event.time, event.action, event.id) not in told:
-                    on_event(event)
+        await following.run()
+
+
+class _FollowedEvents:
+    """`events` while it goes. The supervisor tells of what it does; what a command does itself (it
+    creates containers) stands in the database alone, and is looked up now and then."""
+
+    LOOK = 0.25
+    """Seconds between two looks."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        project: str,
+        services: Services,
+        on_event: Callable[[Event], None],
+        known: Callable[[], Iterable[Event]],
+    ) -> None:
+        self._engine = engine
+        self._project = project
+        self._services = services
+        self._on_event = on_event
+        self._known: Callable[[], Iterable[Event]] | None = known
+        self._told: set[tuple[float, str, str]] = set()
+        self._since = time.time()
+        self._id: str | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        broken = 0
+        while True:
+            await self._project_is_there()
+            try:
+                async with self._engine.watch() as happenings, tasks.group() as group:
+                    self.tell_known()
+                    group.start_soon(self._look_until_gone, group)
+                    async for happened in happenings:
+                        broken = 0
+                        self._look()
+                        self._tell(happened.event)
+                    group.cancel()
+            except RuntimeFault:
+                if broken >= ATTEMPTS:
+                    raise
+            broken += 1
+
+    async def _project_is_there(self) -> None:
+        """To watch a project that is not there would make one, and keep it."""
+        while (found := self._engine.find_project(self._project)) is None:
+            self.tell_known()
+            await tasks.sleep(self.LOOK)
+        if found.id != self._id:
+            self._engine.look_anew()
+            self._id = found.id
+
+    async def _look_until_gone(self, group: tasks.Group) -> None:
+        """`down` forgets a project, and the next `up` makes another one of the name."""
+        found = self._engine.find_project(self._project)
+        while found is not None and found.id == self._id:
+            self._look()
+            await tasks.sleep(self.LOOK)
+            found = self._engine.find_project(self._project)
+        group.cancel()
+
+    def tell_known(self) -> None:
+        """Once, what happened before."""
+        if self._known is not None:
+            for event in self._known():
+                self._tell(event)
+            self._known = None
+
+    def _look(self) -> None:
+        for event in self._engine.events(self._project, since=self._since):
+            self._tell(event)
+        newest = max((moment for moment, _, _ in self._told), default=0.0)
+        self._since = max(self._since, newest - 1)
+        self._told = {key for key in self._told if key[0] >= self._since}
+
+    def _tell(self, event: Event) -> None:
+        key = (event.time, event.action, event.id)
+        if key in self._told:
+            return
+        self._told.add(key)
+        if not self._services or event.attributes.get("service") in self._services:
+            self._on_event(event)

@@ -488,6 +488,9 @@ class FakeEngine:
     async def lease(self, pidfd: int) -> None:
         await self._act("lease")
 
+    def look_anew(self) -> None:
+        """Nothing is remembered here."""
+
     async def remove_project_row(self, name: str) -> bool:
         await self._act(f"forget project {name}")
         if self.containers(name) or self.networks(name) or self.volumes(name):

@@ -41,6 +41,7 @@ def render(text: str) -> str:
         ("{{.Labels}}", "map[a:1 b:2]"),
         ("{{json .}}", '{"Name":"web-1"}'),
         ("{{json .Labels}}", '{"b":"2","a":"1"}'),
+        ("{{json (slice .Publishers 1)}}", '[{"URL":"0.0.0.0","TargetPort":80}]'),
         ('{{.Label "com.example.tier"}}', "<com.example.tier>"),
         ("{{upper .Name}} {{.Name | upper | lower}} {{title .State}}", "WEB-1 web-1 Running"),
         ('{{printf "%-8s|%5d|%q" .Name 7 .State}}', 'web-1   |    7|"running"'),
