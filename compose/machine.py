@@ -226,6 +226,11 @@ class Machine:
             )
         )
 
+    def remote_tags_of(self, name: str) -> tuple[str, ...]:
+        """The names with a tag that a repository has in its registry. Raises NotFound,
+        RuntimeFault."""
+        return tasks.run(self._engine.list_tags, name)
+
     def tags_of(self, name: str) -> tuple[str, ...]:
         """The names with a tag that a repository has here. Raises NotFound."""
         found = [image.name for image in self.images() if image.name.rpartition(":")[0] == name]

@@ -321,6 +321,12 @@ class Engine:
 
         return await remote.resolve_digest(reference)
 
+    async def list_tags(self, name: str) -> tuple[str, ...]:
+        """`NAME:TAG` for every tag in the registry. Raises NotFound, RuntimeFault."""
+        from runtime.images import remote
+
+        return await remote.list_tags(name)
+
     async def pin_image(self, reference: str) -> str:
         """`nginx` -> `docker.io/library/nginx:latest@sha256:...`, as `resolve_image`."""
         from runtime.images import remote

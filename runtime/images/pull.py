@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
@@ -26,6 +26,8 @@ from runtime.images.registry import Repository
 from runtime.images.rows import ImageRow, tag_of
 from runtime.images.store import Parts, Store
 from runtime.values import Progress
+
+T = TypeVar("T")
 
 OnProgress = Callable[[Progress], None]
 
@@ -323,11 +325,25 @@ def _check_size(data: bytes, entry: Descriptor) -> None:
 
 def resolve_digest(access: Access, reference: Reference) -> str:
     """What a name means in its registry now, in one request. Raises NotFound, RuntimeFault."""
+
+    def ask(repository: Repository) -> str:
+        found = repository.find_digest(reference.tag)
+        return found or repository.fetch_manifest(reference.tag).digest
+
+    return _from_the_first(access, reference, ask)
+
+
+def find_tags(access: Access, reference: Reference) -> tuple[str, ...]:
+    """Those that a repository has in its registry now. Raises NotFound, RuntimeFault."""
+    return _from_the_first(access, reference, Repository.find_tags)
+
+
+def _from_the_first(access: Access, reference: Reference, ask: Callable[[Repository], T]) -> T:
+    """From the first place that answers."""
     failure: RuntimeFault = NotFound(f"no such image: {reference}", code="E545")
     for repository in access.sources(reference):
         try:
-            found = repository.find_digest(reference.tag)
-            return found or repository.fetch_manifest(reference.tag).digest
+            return ask(repository)
         except Cancelled:
             raise
         except RuntimeFault as fault:

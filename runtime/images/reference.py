@@ -106,6 +106,10 @@ def is_registry(host: str) -> bool:
     return bool(_REGISTRY.match(host))
 
 
+def is_tag(text: object) -> bool:
+    return isinstance(text, str) and bool(_TAG.match(text))
+
+
 def _split_digest(text: str) -> tuple[str, str]:
     name, at, digest = text.partition("@")
     if at and not digests.is_digest(digest):

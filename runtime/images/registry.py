@@ -7,6 +7,7 @@ specification.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
@@ -30,6 +31,7 @@ from runtime.images.http_client import (
     is_loopback,
     origin_of,
 )
+from runtime.images.reference import is_tag
 from runtime.images.registries_conf import Endpoint
 from runtime.images.tokens import Authorizer, error_text
 from runtime.values import Login
@@ -48,6 +50,8 @@ _REPEATED = frozenset((408, 429, 500, 502, 503, 504))
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SINGLE_UPLOAD = 16 << 20
 _PIECE = 16 << 20
+_TAGS_AT_ONCE, _MAX_PAGES, _MAX_TAGS_PAGE = 1000, 1000, 4 << 20
+_NEXT = re.compile(r'\s*<([^>]*)>\s*;\s*rel="?next"?')
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
 
 
@@ -134,6 +138,28 @@ class Repository:
         response, _ = self._small("HEAD", self._manifest_path(name), 0)
         found = response.headers.get("docker-content-digest", "")
         return found if digests.is_digest(found) else ""
+
+    def find_tags(self) -> tuple[str, ...]:
+        """Every tag, in the registry's order, however many pages they fill. Raises NotFound."""
+        found: list[str] = []
+        path = f"tags/list?n={_TAGS_AT_ONCE}"
+        for _ in range(_MAX_PAGES):
+            response, data = self._small("GET", path, _MAX_TAGS_PAGE)
+            found += self._parse_tags(data)
+            path = _next_page(response)
+            if not path:
+                return tuple(dict.fromkeys(found))
+        raise RuntimeFault(f"{self} lists its tags without end", code="E546")
+
+    def _parse_tags(self, data: bytes) -> list[str]:
+        """V52: what is no tag would be part of an address later."""
+        try:
+            tags = json.loads(data)["tags"] or []
+        except (ValueError, KeyError, TypeError) as error:
+            raise RuntimeFault(f"{self} sends no list of tags", code="E546") from error
+        if not isinstance(tags, list) or not all(map(is_tag, tags)):
+            raise RuntimeFault(f"{self} lists tags that are none", code="E546")
+        return tags
 
     def put_manifest(self, name: str, data: bytes, media_type: str) -> str:
         """Returns the digest. Raises RuntimeFault."""
@@ -595,6 +621,15 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{math.ceil(seconds / size)} {unit}s"
     return f"{math.ceil(seconds)} seconds"
+
+
+def _next_page(response: Response) -> str:
+    """Path and query of the page that follows, at the same registry; empty after the last."""
+    match = _NEXT.match(response.headers.get("link", ""))
+    if match is None:
+        return ""
+    parts = urlsplit(match.group(1))
+    return urlunsplit(("", "", parts.path, parts.query, "")) if parts.path.startswith("/") else ""
 
 
 def _with_query(url: str, **parameters: str) -> str:

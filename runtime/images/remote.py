@@ -13,7 +13,7 @@ from runtime.images import background, front
 from runtime.images.access import Access
 from runtime.images.credentials import Credentials, registry_of
 from runtime.images.http_client import Cancellation
-from runtime.images.reference import parse_reference
+from runtime.images.reference import BadReference, parse_reference
 from runtime.images.store import Store
 from runtime.paths import Paths, ensure_directories
 from runtime.state.database import Database
@@ -66,6 +66,18 @@ async def resolve_digest(reference: str) -> str:
     if name.digest:
         return name.digest
     return await _with_access(lambda access, report: resolve_digest(access, name), None)
+
+
+async def list_tags(name: str) -> tuple[str, ...]:
+    """`NAME:TAG` for every tag that a repository has in its registry now. Raises BadReference for a
+    name with a tag, NotFound, RuntimeFault."""
+    from runtime.images.pull import find_tags
+
+    reference = parse_reference(name)
+    if reference.tag or reference.digest:
+        raise BadReference(name, "every tag is meant, and it names one")
+    found = await _with_access(lambda access, report: find_tags(access, reference), None)
+    return tuple(f"{name}:{tag}" for tag in found)
 
 
 async def pin(reference: str) -> str:

@@ -62,6 +62,7 @@ class ScriptedRegistry:
         self.tokens: dict[str, int] = {}
         """Token -> how many more requests it is good for."""
         self.uses_of_a_token = 1_000_000
+        self.tags_on_a_page = 3
         self.lock = threading.Lock()
 
     # --- what it has
@@ -174,6 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/v2/":
             self.reply(200, b"{}")
+        elif found := re.fullmatch(r"/v2/(.+)/tags/list", path):
+            self._tags(found[1])
         elif found := re.fullmatch(r"/v2/(.+)/manifests/([^/]+)", path):
             self._manifest(found[1], found[2])
         elif found := re.fullmatch(r"/v2/(.+)/blobs/uploads/(.*)", path):
@@ -197,6 +200,23 @@ class _Handler(BaseHTTPRequestHandler):
         data, media_type = registry.manifests[key]
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         self.reply(200, data, {"Content-Type": media_type, "Docker-Content-Digest": digest})
+
+    def _tags(self, repository: str) -> None:
+        """In pages, of as many as the registry likes."""
+        registry = self.registry
+        start = f"{repository}:"
+        tags = sorted(
+            one.removeprefix(start) for one in registry.manifests if one.startswith(start)
+        )
+        if not tags:
+            self.reply(404, error("NAME_UNKNOWN", "repository name not known to registry"))
+            return
+        last = parse_qs(urlsplit(self.path).query).get("last", [""])[0]
+        left = [tag for tag in tags if tag > last]
+        page, more = left[: registry.tags_on_a_page], left[registry.tags_on_a_page :]
+        following = f"/v2/{repository}/tags/list?last={page[-1]}" if page else ""
+        headers = {"Link": f'<{following}>; rel="next"'} if more else {}
+        self.reply(200, json.dumps({"name": repository, "tags": page}).encode(), headers)
 
     def _blob(self, digest: str) -> None:
         data = self.registry.blobs.get(digest)

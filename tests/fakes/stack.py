@@ -266,6 +266,9 @@ class FakeMachine(Faked):
         self.note("push_image", reference, **words)
         return "sha256:" + "cd" * 32, 528
 
+    def remote_tags_of(self, name: str) -> tuple[str, ...]:
+        return (f"{name}:1", f"{name}:2")
+
     def tags_of(self, name: str) -> tuple[str, ...]:
         return (f"{name}:1", f"{name}:2")
 

@@ -143,6 +143,17 @@ def test_image_pull_as_json_tells_every_layer(run: Run):
     )
 
 
+def test_image_pull_of_every_tag(run: Run):
+    ran = run("image pull -a --platform linux/arm64 shop")
+
+    assert ran.calls == [
+        "pull_image 'shop:1' platform='linux/arm64'",
+        "pull_image 'shop:2' platform='linux/arm64'",
+    ]
+    assert ran.out == f"Digest: {DIGEST}\nshop:1\nDigest: {DIGEST}\nshop:2\n"
+    assert run("image pull --all-tags -q shop").out == "shop:1\nshop:2\n"
+
+
 def test_image_push_prints_digest_and_size(run: Run):
     assert run("image push shop:1").out == f"shop:1: digest: {DIGEST} size: 528\n"
     assert run("image push -q shop:1").out == "shop:1\n"

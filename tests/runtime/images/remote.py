@@ -12,7 +12,7 @@ import pytest
 from runtime.images.access import Access
 from runtime.images.http_client import Cancellation
 from runtime.images.manifest import Platform
-from runtime.images.pull import Pulled, pull, resolve_digest
+from runtime.images.pull import Pulled, find_tags, pull, resolve_digest
 from runtime.images.push import Pushed, push
 from runtime.images.reference import parse_reference
 from runtime.images.registry import Tries
@@ -53,6 +53,10 @@ class Remote(NamedTuple):
     def resolve(self, name: str) -> str:
         with self.access() as access:
             return resolve_digest(access, parse_reference(name).with_tag)
+
+    def tags(self, name: str) -> tuple[str, ...]:
+        with self.access() as access:
+            return find_tags(access, parse_reference(name))
 
     def access(self, cancellation: Cancellation | None = None) -> Access:
         return Access(
