@@ -95,6 +95,12 @@ class Fault:
         return f"<{self.code} {self.where!r} {self.message}>"
 
 
+def without_step(tried: str) -> str:
+    """`L54 execute the program` -> `execute the program`: the number is for who reads the code."""
+    is_numbered = tried[:1].isupper() and tried[1:3].isdigit() and tried[3:4] == " "
+    return tried[4:] if is_numbered else tried
+
+
 class ComposeError(Exception):
     """Something that ends the command with one report and no traceback.
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from compose.errors import ComposeError, Fault, path_text
+from compose.errors import ComposeError, Fault, path_text, without_step
 from compose.output.console import Stream
 from compose.position import printable
 from runtime.errors import RuntimeFault
@@ -69,7 +69,7 @@ def _fault_lines(
 def _runtime_lines(error: RuntimeFault, stream: Stream) -> Iterator[str]:
     yield f"{stream.paint(f'error {error.code}:', 'bold red')} {_safe(error.message)}"
     if error.tried:
-        yield f"tried:    {_safe(error.tried)}"
+        yield f"tried:    {_safe(without_step(error.tried))}"
     if error.answered:
         yield f"answered: {_safe(error.answered)}"
     yield from _hint_lines(error.hint, stream)

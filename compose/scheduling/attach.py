@@ -9,6 +9,7 @@ for may end with 0 without aborting anything. Source: reference cli.md 9 and 19 
 from __future__ import annotations
 
 from compose.errors import Interrupted
+from compose.exit_codes import describe_exit
 from compose.options import KillOptions, StopOptions, UpOptions
 from compose.planning import selection, teardown
 from compose.planning.actions import (
@@ -183,6 +184,10 @@ class Attachment:
                     restarting=restarting,
                 )
             )
+            if state.oom_killed:
+                self._session.warn(
+                    f"{self._short(record)} was {describe_exit(137, oom_killed=True)}"
+                )
         if service in self._monitored and not restarting:
             self._codes.setdefault(service, state.exit_code)
             self._maybe_abort(service, state.exit_code)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from compose.exit_codes import describe_exit
 from compose.options import LogsOptions, Services
 from compose.planning.observed import GONE, is_replica, is_up
-from compose.scheduling.events import ContainerExited, OnEvent
+from compose.scheduling.events import ContainerExited, Message, OnEvent
 from compose.scheduling.outputs import outputs, shown_name
 from compose.scheduling.states import ATTEMPTS, States
 from runtime import tasks
@@ -190,6 +191,11 @@ class _Following:
                 restarting=state.status == "restarting",
             )
         )
+        if state.oom_killed:
+            said = f"{shown_name(self._project, record.name)} was "
+            self._on_event(
+                Message(text=said + describe_exit(137, oom_killed=True), level="warning")
+            )
 
     async def over(self) -> None:
         """Until everything that is followed has ended."""

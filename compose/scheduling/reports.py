@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from compose.errors import ActionFailed, ComposeError
+from compose.errors import ActionFailed, ComposeError, without_step
 from compose.exit_codes import describe_exit
 from compose.planning.actions import Action, EnsureImage
 from compose.position import printable
@@ -82,7 +82,7 @@ def as_failed(error: Exception) -> ActionFailed:
 
 def _tried(error: RuntimeFault) -> Iterator[str]:
     if error.tried:
-        yield f"tried:    {error.tried}"
+        yield f"tried:    {without_step(error.tried)}"
     if error.answered:
         yield f"answered: {error.answered}"
 

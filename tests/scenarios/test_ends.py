@@ -88,7 +88,7 @@ def test_the_reason_why_a_program_may_not_be_run_is_said(image: str, tmp_path: P
         up = pycompose("up", "-d", check=False)
     assert up.stderr.endswith("""\
 error E336: project-web-1: exec: "/etc/passwd": permission denied
-tried:    L54 execute the program
+tried:    execute the program
 answered: uid 1000 may not execute /etc/passwd
 hint: `chmod +x /etc/passwd` in the image
 """)

@@ -87,6 +87,18 @@ def test_the_last_lines_come_before_the_word_about_the_end(tmp_path):
     assert shop.said.splitlines()[-2:] == ["a-1 | dying words", "a-1 exited with code 1"]
 
 
+def test_that_the_kernel_ended_it_for_its_memory_is_said(tmp_path):
+    async def script(shop):
+        shop.world.become("p-a-1", status="exited", exit_code=137, oom_killed=True)
+
+    shop = play(tmp_path, "services: {a: {}}")
+    attached(shop, script)
+    assert shop.said.splitlines()[-2:] == [
+        "a-1 exited with code 137",
+        "warning: a-1 was killed by the kernel: it used more memory than its limit",
+    ]
+
+
 def test_a_restart_by_policy_is_no_end(tmp_path):
     async def script(shop):
         shop.world.become("p-a-1", status="restarting", exit_code=1)
