@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ def ensure_template(
     top: Path, store: Path, skeleton: Sequence[Entry], *, hidden: Sequence[Path] = ()
 ) -> Path:
     """A folder below `store` that holds etc, run and var of the present state of the machine."""
-    items = tuple(_public_items(f"{top}/etc", "", [str(path) for path in hidden]))
+    items = _public_items(f"{top}/etc", [str(path) for path in hidden])
     template = store / _signature(items, skeleton)
     if not template.is_dir():
         building = template.with_name(f".{template.name}.{os.getpid()}")
@@ -48,35 +49,40 @@ def ensure_template(
     return template
 
 
-def _public_items(etc: str, folder: str, hidden: Sequence[str]) -> Iterator[_Item]:
-    """Every public entry below the folder, parents first."""
-    with os.scandir(f"{etc}/{folder}") as listing:
-        entries = sorted(listing, key=lambda item: item.name)
-    for item in entries:
-        try:
-            status = item.stat(follow_symlinks=False)
-        except FileNotFoundError:  # just removed
-            continue
-        if not is_public(item.name, status):
-            continue
-        path = f"{folder}/{item.name}" if folder else item.name
-        is_folder = stat.S_ISDIR(status.st_mode)
-        if is_folder and any(is_within(f"{etc}/{path}", root) for root in hidden):
-            continue
-        yield _Item(path, status)
-        if is_folder:
-            yield from _public_items(etc, path, hidden)
+def _public_items(etc: str, hidden: Sequence[str]) -> list[_Item]:
+    """Every public entry, parents first. Each `up` and `run` looks at all of them: about 3 us for
+    one."""
+    unseen = [root for root in hidden if is_within(root, etc)]
+    found: list[_Item] = []
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(f"{etc}/{folder}") as listing:
+            for item in listing:
+                try:
+                    status = item.stat(follow_symlinks=False)
+                except FileNotFoundError:  # just removed
+                    continue
+                if not is_public(item.name, status):
+                    continue
+                path = f"{folder}{item.name}"
+                if stat.S_ISDIR(status.st_mode):
+                    if any(is_within(f"{etc}/{path}", root) for root in unseen):
+                        continue
+                    folders.append(f"{path}/")
+                found.append(_Item(path, status))
+    found.sort(key=itemgetter(0))
+    return found
 
 
 def _signature(items: Sequence[_Item], skeleton: Sequence[Entry]) -> str:
     """Of everything that the template is made from; a content's change shows in its ctime."""
-    digest = hashlib.sha256(FORMAT)
-    for entry in skeleton:
-        digest.update(os.fsencode(f"{entry}\n"))
-    for path, status in items:
-        line = f"{path}\0{status.st_mode}\0{status.st_uid}\0{status.st_gid}\0{status.st_ctime_ns}\n"
-        digest.update(os.fsencode(line))
-    return digest.hexdigest()[:32]
+    lines = [f"{entry}\n" for entry in skeleton]
+    lines += [
+        f"{path}\0{status.st_mode}\0{status.st_uid}\0{status.st_gid}\0{status.st_ctime_ns}\n"
+        for path, status in items
+    ]
+    return hashlib.sha256(FORMAT + os.fsencode("".join(lines))).hexdigest()[:32]
 
 
 def _make(building: Path, etc: Path, items: Sequence[_Item], skeleton: Sequence[Entry]) -> None:

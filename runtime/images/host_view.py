@@ -8,9 +8,7 @@ mounts. Source: DESIGN.md 6.
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,23 +41,9 @@ SHOWN_OF_VAR = (
 FOLDERS_WITHIN = ("run", "var/cache", "var/lib", "var/log", "var/spool")
 
 # Not shown even where the file's mode would let everybody read it.
-_SECRET_NAMES = re.compile(
-    "|".join(
-        fnmatch.translate(pattern)
-        for pattern in (
-            "*.key",
-            "*.keytab",
-            "*_key",
-            "*.p12",
-            "*.pfx",
-            ".pwd.lock",
-            "gshadow*",
-            "opasswd*",
-            "shadow*",
-            "sudoers*",
-        )
-    )
-)
+_SECRET_NAME = ".pwd.lock"
+_SECRET_BEGINNINGS = ("gshadow", "opasswd", "shadow", "sudoers")
+_SECRET_ENDINGS = (".key", ".keytab", "_key", ".p12", ".pfx")
 
 _PSEUDO = frozenset(
     (
@@ -112,7 +96,9 @@ class View(NamedTuple):
 
 def is_public(name: str, status: os.stat_result) -> bool:
     """Whether every user of the host may read it; sockets, pipes and devices never count."""
-    if _SECRET_NAMES.match(name):
+    if name.endswith(_SECRET_ENDINGS) or name.startswith(_SECRET_BEGINNINGS):
+        return False
+    if name == _SECRET_NAME:
         return False
     kind, mode = stat.S_IFMT(status.st_mode), status.st_mode
     if kind == stat.S_IFDIR:
