@@ -24,7 +24,14 @@ from compose.project_name import Place, find_place
 from compose.scheduling.events import LogOutput
 from runtime.engine import Engine
 from runtime.paths import Paths, find_paths
-from runtime.values import ContainerRecord, Event, ImageRecord, PublishedPort, VolumeRecord
+from runtime.values import (
+    ContainerRecord,
+    ContainerUsage,
+    Event,
+    ImageRecord,
+    PublishedPort,
+    VolumeRecord,
+)
 
 if TYPE_CHECKING:  # 60 ms of model and loader, which half of the verbs do without
     from compose.loading.request import Loaded
@@ -49,6 +56,13 @@ class ProcessesOf(NamedTuple):
 
     container: ContainerRecord
     processes: tuple[Any, ...]
+
+
+class UsageOf(NamedTuple):
+    """A container and what it takes of the machine."""
+
+    container: ContainerRecord
+    usage: ContainerUsage
 
 
 class Reading:
@@ -247,6 +261,15 @@ class Reading:
             ProcessesOf(record, self._reader.processes(record))
             for record in self._records(services)
             if record.is_running
+        )
+
+    def stats(self, services: Services = (), *, all: bool = False) -> tuple[UsageOf, ...]:
+        """What each running container takes of the machine, counted since its start; two readings
+        tell how much of it is now. `all`: those that do not run, too."""
+        return tuple(
+            UsageOf(record, self._reader.usage(record))
+            for record in self._records(services)
+            if record.is_running or all
         )
 
     def volumes(self, services: Services = ()) -> tuple[VolumeRecord, ...]:

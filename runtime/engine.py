@@ -26,6 +26,7 @@ from runtime.values import (
     ContainerId,
     ContainerOptions,
     ContainerRecord,
+    ContainerUsage,
     Event,
     ExecOptions,
     ImageRecord,
@@ -235,6 +236,12 @@ class Engine:
         from runtime.containers import processes
 
         return processes.list_processes(self.paths, container)
+
+    def usage(self, container: ContainerRecord) -> ContainerUsage:
+        """What it takes of the machine; zeros when it does not run."""
+        from runtime.containers import usage
+
+        return usage.read_usage(self.paths, container)
 
     # --- opening and closing
 

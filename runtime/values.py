@@ -647,6 +647,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerUsage:
+    """What a container takes of the machine. Times are nanoseconds and, as bytes of input and
+    output, counted since its start."""
+
+    cpu: int = 0
+    machine_cpu: int = 0
+    """Of all processors together, idle time too, since boot."""
+    cpu_count: int = 1
+    memory: int = 0
+    memory_limit: int = 0
+    """The machine's memory where nothing is limited."""
+    pids: int = 0
+    read: int = 0
+    written: int = 0
+    received: int = 0
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
     """One line of output. `text` is bytes without the newline; `time` None when no stamp was asked
     for."""

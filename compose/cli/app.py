@@ -276,6 +276,12 @@ def refuse_verb(verb: str, group: str = "") -> NoReturn:
     from compose.position import printable
 
     path = " ".join(part for part in ("pycompose", group) if part)
+    if not group and verb in verbs.NOT_YET:
+        hint = verbs.NOT_YET[verb]
+        raise UsageError(
+            f"`{verb}` of Docker Compose is not there in this version"
+            + (f"\nhint: {hint}" if hint else "")
+        )
     found = nearest(verb, verbs.names(group))
     lines = [f'unknown command "{printable(verb)}" for "{path}"']
     if found:

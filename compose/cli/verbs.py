@@ -13,6 +13,21 @@ FOLDER = os.path.join(os.path.dirname(__file__), "commands")
 ALIASES = {"list": "ls", "remove": "rm"}
 """Docker's other names, inside groups."""
 
+NOT_YET = {
+    "alpha": "",
+    "attach": "`pycompose logs -f SERVICE` follows it, `pycompose exec SERVICE sh` goes inside",
+    "bridge": "",
+    "build": "build it elsewhere, and get it by `pycompose image load` or `pycompose image import`",
+    "commit": "change what the image is made from, and load it anew",
+    "convert": "its name is `config`",
+    "cp": "`pycompose exec -T SERVICE cat PATH > FILE`, or mount a folder under `volumes`",
+    "export": "`pycompose exec -T SERVICE tar -c PATH > FILE`",
+    "publish": "",
+    "watch": "mount the sources under `volumes`: changes are seen at once",
+}
+"""Verbs of Docker Compose that this version does not have: what to do in their place. One that gets
+a file of its own leaves this table (a test looks)."""
+
 
 def names(group: str = "") -> list[str]:
     """The verbs of a group; groups too at the top."""

@@ -405,6 +405,8 @@ def _cause(file: File, mark: _Mark, problem: str) -> str:
     if "did not find expected '-' indicator" in problem:
         return "this line is indented like the list but begins no item"
     if "found expected ',' or" in problem.replace("did not find", "found"):
+        if file.line(mark[0] + 1)[: mark[1]].endswith("$"):
+            return "within `{ }` and `[ ]`, a value with `${...}` needs quotes"
         bracket = "{" if "'}'" in problem else "["
         return f"a `{bracket}` is not closed, or a comma is missing"
     if "cannot start any token" in problem:

@@ -200,9 +200,19 @@ class VolumeRow(Row):
         "Labels": "LABELS",
         "Mountpoint": "MOUNTPOINT",
         "Scope": "SCOPE",
+        "Availability": "AVAILABILITY",
+        "Group": "GROUP",
+        "Links": "LINKS",
+        "Size": "SIZE",
+        "Status": "STATUS",
     }
-    fields: ClassVar[tuple[str, ...]] = ("Driver", "Labels", "Mountpoint", "Name", "Scope")
+    fields: ClassVar[tuple[str, ...]] = tuple(sorted(headers))
     Scope = "local"
+    Availability = Group = Status = "N/A"
+    """Of clusters; Docker's scripts meet them here, too."""
+    Links: str = "N/A"
+    Size: str = "N/A"
+    """`system df` knows both."""
 
     def __init__(self, record: VolumeRecord) -> None:
         self.record = record

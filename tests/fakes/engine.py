@@ -23,6 +23,7 @@ from runtime.values import (
     ContainerId,
     ContainerOptions,
     ContainerRecord,
+    ContainerUsage,
     Event,
     ExecOptions,
     ImageConfig,
@@ -303,6 +304,9 @@ class FakeEngine:
         """Every act may be cancelled before it is done, as a real one may."""
         await tasks.sleep(0)
         self.world.journal.append(text)
+
+    def usage(self, container: ContainerRecord) -> ContainerUsage:
+        return ContainerUsage(memory=1 << 20, memory_limit=1 << 30)
 
     async def ensure_image(
         self,

@@ -12,12 +12,14 @@ from typing import Any
 from compose.cli.context import Doors
 from compose.machine import ProjectRow, PrunedSystem
 from compose.options import PruneOptions, StackOptions
+from compose.reading import UsageOf
 from compose.stack import Completed, Ended, ImageRow, ProcessesOf, UpResult
 from runtime.errors import NotFound
 from runtime.values import (
     ContainerId,
     ContainerOptions,
     ContainerRecord,
+    ContainerUsage,
     DiskUsage,
     HistoryLine,
     ImageConfig,
@@ -216,6 +218,13 @@ class FakeStack(Faked):
             command="nginx: master",
         )
         return tuple(ProcessesOf(one, (process,)) for one in self.containers_)
+
+    def stats(self, services: Any = (), *, all: bool = False) -> tuple[UsageOf, ...]:
+        self.note("stats", services, all=all)
+        if len(self.calls) > 2:  # whoever goes on for ever is stopped by hand
+            raise KeyboardInterrupt
+        usage = ContainerUsage(memory=1_572_864, memory_limit=1 << 30, pids=3, received=1200)
+        return tuple(UsageOf(one, usage) for one in self.containers_ if one.is_running or all)
 
     def port(self, service: str, private_port: int, **words: Any) -> PublishedPort:
         self.note("port", service, private_port, **words)

@@ -194,6 +194,16 @@ def test_help_of_a_group(run):
     ]
 
 
+def test_a_verb_of_docker_compose_that_is_not_there_says_what_to_do_instead(run):
+    ran = run("watch")
+    assert (ran.code, ran.err) == (
+        1,
+        "`watch` of Docker Compose is not there in this version\n"
+        "hint: mount the sources under `volumes`: changes are seen at once\n",
+    )
+    assert [verb for verb in verbs.NOT_YET if verb in verbs.names()] == []
+
+
 def test_help_is_wrapped_to_a_narrow_terminal(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     lines = run("logs --help").out.splitlines()
