@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from typing import Any
 
 from runtime import errors, tasks
 from runtime.messages import Failure, Frames, Hello, Welcome, receive, send
+
+WELCOME_SECONDS = 60.0
+"""To the first word of a supervisor. It takes milliseconds, but after a lost keeper the next one
+kills what that one left before it answers anybody."""
 
 
 class NobodyThere(Exception):
@@ -27,6 +32,7 @@ class Channel:
     """One connection. Use it as a context manager: closing it is how a request is given up."""
 
     def __init__(self, control_socket: Path) -> None:
+        self._path = control_socket
         self._socket = _connect(control_socket)
         self._frames = Frames()
         self._received: list[tuple[Any, int, list[int]]] = []
@@ -63,18 +69,34 @@ class Channel:
         """Wait for the next reply. Raises the RuntimeFault that a Failure carries, NobodyThere,
         Unreachable."""
         while (reply := self._next()) is None:
+            # forever, once it has spoken: until the request is done or the supervisor ends
+            if self._welcome is None:
+                self._check(select.select([self._socket], [], [], WELCOME_SECONDS)[0])
             self._fill()
         return reply
 
     async def answer_later(self) -> tuple[Any, list[int]]:
         """The same for a caller with an event loop."""
         while (reply := self._next()) is None:
-            await tasks.wait_readable(self._socket)
+            with tasks.move_on_after(WELCOME_SECONDS if self._welcome is None else None) as waiting:
+                # forever, once it has spoken: until the request is done or the supervisor ends
+                await tasks.wait_readable(self._socket)
+            self._check(not waiting.cancelled_caught)
             self._fill()
         return reply
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def _check(self, has_spoken: object) -> None:
+        if not has_spoken:
+            raise errors.Unreachable(
+                "the project's supervisor does not answer",
+                code="E323",
+                tried=f"ask at {self._path}",
+                answered=f"not a word for {WELCOME_SECONDS:g} seconds",
+                hint=f"see {self._path.parent}/engine.log",
+            )
 
     def _fill(self) -> None:
         try:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from runtime import messages
+from runtime import messages, tasks
 from runtime.control import Channel, NobodyThere
 from runtime.errors import AlreadyExists, InUse, NotFound, RuntimeFault, Unreachable
 from runtime.linux import faults
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from runtime.images.managing import ImageManager
 
 START_ATTEMPTS = 3
+SETTLE_SECONDS = 90.0
+"""For the end of what a lost keeper left behind: see `stops` for how long killing may take."""
 _REPEATABLE = (messages.RemoveNetwork, messages.KillContainer, messages.StopContainer)
 
 
@@ -637,9 +639,9 @@ class Engine:
                     return await channel.answer_later()
             except NobodyThere:
                 continue
-            except Unreachable:
+            except Unreachable as fault:
                 # the supervisor granted its own end just as we came; taking away can be asked twice
-                if not isinstance(request, _REPEATABLE):
+                if fault.code != "E320" or not isinstance(request, _REPEATABLE):
                     raise
         raise self._no_supervisor()
 
@@ -691,7 +693,22 @@ class Engine:
             lifecycle.sweep_volumes(database, self.paths)
 
     async def _wait_until_settled(self) -> None:
-        """R11: until a supervisor has judged what a lost keeper left."""
+        """R11: until a supervisor has judged what a lost keeper left. Raises Unreachable."""
+        if not recovery.is_unsettled(self._project_paths):
+            return
+        with tasks.move_on_after(SETTLE_SECONDS) as waiting:
+            await self._see_it_settled()
+        if waiting.cancelled_caught:
+            log = self._project_paths.engine_log
+            raise Unreachable(
+                "what a lost keeper left behind is not settled",
+                code="E324",
+                tried="wait for the project's supervisor",
+                answered=_last_line(str(log)),
+                hint=f"see {log}",
+            )
+
+    async def _see_it_settled(self) -> None:
         while recovery.is_unsettled(self._project_paths):
             with suppress(Unreachable):
                 async with self.watch() as happenings:

@@ -130,7 +130,10 @@ class Newborn:
 
 def has_executed(pid: int) -> bool:
     """Whether the child of ours, alive or a zombie, got as far as execve(2): the end of its channel
-    alone could also be its death."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        fields = file.read().rpartition(")")[2].split()
+    alone could also be its death. False for one that is reaped: what it forked held the channel."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     return not int(fields[6]) & FORKED_NOT_EXECUTED

@@ -110,7 +110,14 @@ class Keeper:
         if self._supervision.is_hopeless:
             exits.report("no supervisor stays alive: the keeper writes the logs itself")
             self._rescue.begin(self._containers.values())
+            self._turn_clients_away()
         self._loop.call_later(pause, self._respawn)
+
+    def _turn_clients_away(self) -> None:
+        """They try again a few times, and then say what our log says."""
+        with contextlib.suppress(OSError):
+            while True:
+                self._listener.accept()[0].close()
 
     def _respawn(self) -> None:
         try:
@@ -144,7 +151,12 @@ class Keeper:
             _close(descriptors)
             asker.link.send(Failure(message=f"unknown: {type(message).__name__}"), request_id)
             return
-        handler(self, message, asker, descriptors)
+        try:
+            handler(self, message, asker, descriptors)
+        except (ValueError, TypeError) as error:
+            # descriptors that the kernel did not let through (R16) must not end every container
+            exits.report(f"{type(message).__name__} is refused: {error}")
+            asker.link.send(Failure(message=str(error), code="E332"), request_id)
 
     # ---- starting containers
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 import socket
 import sys
@@ -22,8 +23,11 @@ from runtime.paths import Paths, ProjectPaths
 
 BACKLOG = 512
 LOG_SIZE = 1 << 20
-LOCK_ATTEMPTS = 500
+LOCK_ATTEMPTS = 2500
 LOCK_PAUSE = 0.01
+END_SECONDS = 15.0
+"""For a supervisor that has been granted its end; it takes milliseconds. Together with whoever
+waits for our lock: less than start_keeper.DEADLINE."""
 
 
 def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None:
@@ -58,11 +62,19 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     keeper = Keeper(project, listener=listener, supervision=supervision, **_only(parts, "births"))
     keeper.run()
     if supervision.pid:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(supervision.pid, 0)
+        _see_off(supervision.pid)
     cgroup_exit.leave()
     # the lock is held until this process ends
     os.close(lock)
+
+
+def _see_off(supervisor: int) -> None:
+    """Return when it has ended: the lock that is let go then says so."""
+    with contextlib.suppress(ChildProcessError, ProcessLookupError):
+        pidfd = os.pidfd_open(supervisor)
+        if not select.select([pidfd], [], [], END_SECONDS)[0]:
+            os.kill(supervisor, signal.SIGKILL)
+        os.waitpid(supervisor, 0)
 
 
 def _say_ready(ready: int) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from runtime.errors import RuntimeFault
 from runtime.messages import Happened
+from runtime.supervisor.log_writer import report
 from runtime.supervisor.machine import Machine
 from runtime.values import ContainerRecord, Event, RunState
 
@@ -45,7 +47,11 @@ class Bulletin:
                 **(attributes or {}),
             },
         )
-        self._machine.append_event(event)
+        try:
+            self._machine.append_event(event)
+        except RuntimeFault as fault:
+            # whoever waits for this event must not wait for ever because a disk is full or slow
+            report(f"the event {action} of {record.name} is not kept: {fault.answered}")
         self._tell(Happened(event=event, state=state))
 
     def watch(self) -> MemoryObjectReceiveStream[Happened]:

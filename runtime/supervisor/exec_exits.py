@@ -20,6 +20,8 @@ class ExecExits:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._waiting: dict[str, MemoryObjectSendStream[int]] = {}
+        self.are_lost = False
+        """The keeper is."""
 
     def expect(self) -> tuple[str, Ended]:
         """A new id, and where its exit code will come out."""
@@ -37,6 +39,7 @@ class ExecExits:
 
     def lost(self) -> None:
         """The keeper is gone, and with it every exit code."""
+        self.are_lost = True
         for sending in self._waiting.values():
             sending.close()
 

@@ -32,6 +32,7 @@ class Conversation:
     async def reply(self) -> Reply:
         """The next one, with its descriptors. Raises Unreachable when the keeper is gone."""
         try:
+            # forever: until the keeper, which never blocks, has said it or is dead
             return await self._replies.receive()
         except anyio.EndOfStream:
             raise lost_keeper() from None
@@ -119,13 +120,14 @@ class KeeperLink:
             self._hear(message)
 
 
-def lost_keeper() -> Unreachable:
+def lost_keeper(*, exit_code: int = 1) -> Unreachable:
     return Unreachable(
         "the project's keeper ended",
         code="E333",
         tried="ask the keeper",
         answered="end of the connection",
         hint="run the command again: it goes on from what exists",
+        exit_code=exit_code,
     )
 
 

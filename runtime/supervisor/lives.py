@@ -6,6 +6,8 @@ One task per run with a task per line; the end of the run cancels it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import anyio
 
 from runtime.supervisor import memory, probes
@@ -32,16 +34,23 @@ async def _live(
     try:
         with scope:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_serve, project, container)
-                tasks.start_soon(probes.probe, project, container)
-                tasks.start_soon(memory.watch, project, container)
+                for work in (_serve, probes.probe, memory.watch):
+                    tasks.start_soon(_apart, work, project, container)
     finally:
         lived.set()
 
 
-async def _serve(project: Project, container: Supervised) -> None:
+async def _apart(
+    work: Callable[[Project, Supervised], Awaitable[None]],
+    project: Project,
+    container: Supervised,
+) -> None:
+    """What goes wrong in one of them is lost; the others are not, nor is the container."""
     try:
-        await project.machine.serve(container.record, container.descriptors)
+        await work(project, container)
     except Exception:
-        # names and forwarded ports are lost, the container is not
-        report_exception(f"serving {container.record.name}")
+        report_exception(f"{work.__module__}.{work.__name__} of {container.record.name}")
+
+
+async def _serve(project: Project, container: Supervised) -> None:
+    await project.machine.serve(container.record, container.descriptors)

@@ -139,6 +139,7 @@ class LogWriter:
                 await anyio.wait_readable(finished)
             if scope.cancelled_caught:
                 self._do(lambda: self._give_up(container_id))
+                # forever: until the thread has had its turn, which a slow disk may delay
                 await anyio.wait_readable(finished)
         finally:
             # the thread closes it: it may be about to write to it

@@ -32,6 +32,8 @@ from runtime.supervisor.wire import Wire
 LISTENER = 3
 CHANNEL = 4
 SUCCESSION_SECONDS = 20.0
+PREDECESSOR_SECONDS = 60.0
+"""It kills the containers of a lost keeper, all at once; `stops` says how long that may take."""
 MakeMachine = Callable[[Paths, str], Machine]
 
 
@@ -130,12 +132,15 @@ def _open_end_of_keeper(keeper: int) -> int:
 
 async def _wait_for_predecessor(folder: Path) -> int:
     """A lock on the folder of the states that we are about to write: a supervisor whose keeper was
-    lost may still be killing its containers."""
+    lost may still be killing its containers. Raises Unreachable."""
+    deadline = anyio.current_time() + PREDECESSOR_SECONDS
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if anyio.current_time() > deadline:
+                raise Unreachable("the supervisor of the lost keeper does not end") from None
             # no event tells when a lock is let go; this happens after a lost keeper only
             await anyio.sleep(0.01)
         else:

@@ -6,6 +6,7 @@ the keeper's record, which reads the counter last.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import anyio
@@ -23,7 +24,8 @@ async def watch(project: Project, container: Supervised) -> None:
         while True:
             # forever: until the run ends
             await anyio.wait_readable(notices)
-            os.read(notices, 4096)
+            with contextlib.suppress(BlockingIOError):
+                os.read(notices, 4096)
             note(project, container)
     finally:
         os.close(notices)

@@ -15,7 +15,7 @@ from runtime.paths import ProjectPaths
 from runtime.supervisor.bulletin import Bulletin
 from runtime.supervisor.exec_exits import ExecExits
 from runtime.supervisor.keeper_link import KeeperLink
-from runtime.supervisor.log_writer import LogWriter
+from runtime.supervisor.log_writer import LogWriter, report
 from runtime.supervisor.machine import Machine
 from runtime.supervisor.supervised import Supervised
 
@@ -75,9 +75,19 @@ class Project:
         self.write_state(container)
         self.bulletin.publish(container.record, action, container.state, attributes)
 
-    def write_state(self, container: Supervised) -> None:
+    def write_intention(self, container: Supervised) -> None:
+        """Before the kernel is touched. Raises OSError: then nothing is done."""
         self.machine.write_state(container.id, container.state)
         self.note_change()
+
+    def write_state(self, container: Supervised) -> None:
+        """What is so by now, as far as the disk lets us: it must not cost an exit. The keeper's
+        record stands in for what is missing (R02)."""
+        try:
+            self.write_intention(container)
+        except OSError as error:
+            report(f"the state of {container.record.name} is not written down: {error}")
+            self.note_change()
 
     def note_change(self) -> None:
         """Something that may make the project idle."""

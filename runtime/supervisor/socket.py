@@ -40,6 +40,7 @@ from runtime.messages import (
     Welcome,
 )
 from runtime.supervisor import execs, leases, starts, stops
+from runtime.supervisor.keeper_link import lost_keeper
 from runtime.supervisor.project import Project, report_exception
 from runtime.supervisor.starts import FOREGROUND, StartWish
 from runtime.supervisor.wire import Wire, close_all
@@ -236,6 +237,8 @@ async def _exec(request: ExecInContainer, call: Call) -> None:
         started = ExecStarted(exec_id=execution.exec_id, pid=execution.pid)
         await call.reply(started, [] if execution.pty is None else [execution.pty])
         exit_code = await _foreground(execution, call, detached=request.options.detach)
+        if project.executions.are_lost:
+            raise lost_keeper(exit_code=exit_code)
         project.bulletin.publish(
             container.record,
             "exec_die",
@@ -288,6 +291,7 @@ async def _watch(request: WatchEvents, call: Call) -> None:
             tasks.start_soon(_cancel_when_gone, call, tasks.cancel_scope)
             async for happened in happenings:
                 await call.reply(happened)
+            await call.reply(Failure(message="more events came than were read", code="E349"))
             tasks.cancel_scope.cancel()
 
 

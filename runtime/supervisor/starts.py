@@ -126,6 +126,7 @@ async def _launch(
                 # it had ended by itself: what it said of that tells more than what we met then
                 raise _failure(told) from error
             raise
+        # forever: until it runs or is dead; a mount may wait for its server, and stops.py kills it
         running, descriptors = await _expect(conversation, Running)
     container.descriptors.update(zip(running.descriptors, descriptors, strict=True))
     if wish.is_foreground:
@@ -147,7 +148,7 @@ async def _configure(
         ports=attached.ports,
         endpoints=attached.endpoints,
     )
-    project.write_state(container)
+    project.write_intention(container)
     await _hold(project, container, prepared)
     await project.keeper.tell(attached.configure)
 

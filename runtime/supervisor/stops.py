@@ -23,6 +23,8 @@ GRACE = 10.0
 AFTER_FAILED_SIGNAL = 2.0
 AFTER_KILL = 10.0
 AFTER_CGROUP_KILL = 2.0
+START_SECONDS = 30.0
+"""How long a stop waits for a start that is under way."""
 
 
 async def stop(
@@ -36,8 +38,8 @@ async def stop(
     """Returns when it has ended and everything of it is released. Raises RuntimeFault when it
     cannot be killed."""
     _mark_stopped(project, container, by_hand=by_hand)
+    await _end_of_start(container)
     async with container.lock:
-        # a start that is under way comes to its end first
         if not await _is_to_stop(project, container):
             return
     if comes_back:
@@ -49,6 +51,17 @@ async def stop(
     if not await _signal_and_wait(project, container, number, wait):
         await _kill(project, container)
     project.publish(container, "stop")
+
+
+async def _end_of_start(container: Supervised) -> None:
+    """A start that is under way comes to its end first; one that does not (a mount whose server is
+    silent) is given up, by the death of its init."""
+    with anyio.move_on_after(START_SECONDS):
+        async with container.lock:
+            return
+    if container.pidfd is not None and not container.is_running:
+        with contextlib.suppress(ProcessLookupError), faults.point("kill init"):
+            signal.pidfd_send_signal(container.pidfd, signal.SIGKILL)
 
 
 async def _is_to_stop(project: Project, container: Supervised) -> bool:
@@ -161,8 +174,8 @@ async def unpause(project: Project, container: Supervised) -> None:
 async def remove(project: Project, container: Supervised, *, force: bool, volumes: bool) -> None:
     """Raises InUse when it runs and `force` is not given."""
     if not container.is_running:
-        async with container.lock:
-            pass  # `die` was told, and whoever heard it may be faster than the release
+        # `die` was told, and whoever heard it may be faster than the release
+        await _end_of_start(container)
     if not container.is_idle:
         if not force:
             raise InUse(

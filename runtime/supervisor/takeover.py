@@ -7,16 +7,19 @@ supervisor wrote. Containers are not touched; what could not be saved is said.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 
 import anyio
 
 from runtime.containers import restart
+from runtime.errors import Unreachable
 from runtime.frozen import dataclass
 from runtime.messages import Held, ProcessRecord, Release, Roster, TakeBack
 from runtime.state import run_states
 from runtime.supervisor import exits, leases, lives, starts, stops
+from runtime.supervisor.keeper_link import lost_keeper
 from runtime.supervisor.log_writer import report
 from runtime.supervisor.project import Project
 from runtime.supervisor.starts import FOREGROUND
@@ -38,15 +41,21 @@ class Kept:
 
 
 async def take_over(project: Project) -> None:
-    """Before the first client is answered."""
+    """Before the first client is answered. Raises Unreachable when the keeper is lost."""
     kept = await _take_back(project)
     leases.resume(project, kept.descriptors.get(leases.OWNER, {}))
     records = project.machine.containers()
     # before anything is taken over: a restart may begin at once, and would be taken for a stray
     await project.machine.remove_strays(_still_open(records, kept))
-    async with anyio.create_task_group() as tasks:
-        for record in records:
-            tasks.start_soon(_take_one, project, record, kept)
+    try:
+        async with anyio.create_task_group() as tasks:
+            for record in records:
+                tasks.start_soon(_take_one, project, record, kept)
+    except BaseExceptionGroup as group:
+        # R11: it may die at this moment, too
+        if group.subgroup(Unreachable) is not None:
+            raise lost_keeper() from group
+        raise
     await _let_go_of_strangers(project, kept)
 
 
@@ -92,14 +101,22 @@ async def _go_on(project: Project, container: Supervised, process: ProcessRecord
             # its end is written down; only its output was still held
             await _drop_output(project, container)
             return
-        container.change(status="running", started_at=process.started_at, error="")
+        container.change(
+            status="running",
+            pid=process.pid,
+            start_time=process.start_time,
+            started_at=process.started_at,
+            error="",
+        )
     if container.state.status == "paused":
         container.thawed = anyio.Event()
     starts.begin_log(project, container, new_run=not was_noted)
     if process.exit_code is not None:
         await exits.settle(project, container, process)
         return
-    container.pidfd = os.pidfd_open(process.pid)
+    with contextlib.suppress(ProcessLookupError):
+        # ended and reaped since the roster was written: its end is on the way to us
+        container.pidfd = os.pidfd_open(process.pid)
     lives.begin(project, container)
     if not was_noted:
         project.publish(container, "start")

@@ -1,12 +1,13 @@
 """A Machine in a folder: rows and events are JSON files, so that test and supervisor both see them.
 
 Containers are plain processes (tests/fakes/births.py). What the supervisor asks for is written to
-`calls`, one line each. `slow_release` makes release wait for a file.
+`calls`, one line each. With the label `full` nothing can be written down of a container once it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -76,15 +77,23 @@ class FolderMachine:
         self.note("desired", container_id, desired)
 
     def write_state(self, container_id, state):
+        if self._is_full(container_id) and state.started_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         run_states.write_state(self.project, container_id, state)
 
     def append_event(self, event):
+        if self._is_full(event.id):
+            raise RuntimeFault("the state database cannot be used", answered="disk full")
         words = {
             key: event.attributes[key]
             for key in ("exitCode", "signal", "cause")
             if key in event.attributes
         }
         self._append("events", [event.action, event.attributes["name"], words])
+
+    def _is_full(self, container_id):
+        with contextlib.suppress(NotFound):
+            return "full" in self.container(container_id).options.labels
 
     def log_folder(self, record):
         folder = self.paths.data / "logs" / record.id

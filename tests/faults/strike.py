@@ -104,7 +104,8 @@ class Stage:
     def _go_on(self, strike: Strike) -> None:
         if strike.verb == "down" and strike.ordinal % 2:
             return
-        self.must("up", "-d")
+        # a policy's pause before a restart may not be over yet
+        self.must("up", "-d", "--wait")
         states = self.must("ps", "-a", "--format", "{{.Service}} {{.State}}").splitlines()
         assert sorted(states) == ["db running", "web running"], states
         self.must("exec", "web", "true")

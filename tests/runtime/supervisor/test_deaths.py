@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from runtime import codec
+from runtime.errors import Unreachable
 from runtime.linux import files
 from runtime.messages import (
     AttachContainer,
@@ -128,6 +129,29 @@ def test_a_process_of_exec_ends_with_the_supervisor_that_was_asked_for_it(projec
         assert os.read(reading, 1) == b""
     os.close(reading)
     project.stop("web", grace=0)
+
+
+def test_a_process_of_exec_whose_keeper_is_lost_has_its_caller_told_so(project):
+    project.shell("web", "sleep 60")
+    project.start("web")
+    with project.open() as asking:
+        options = ExecOptions(command=("/bin/sleep", "3600"))
+        asking.ask(ExecInContainer(container_id="web", options=options))
+        project.kill_keeper()
+        with pytest.raises(Unreachable, match="the project's keeper ended") as caught:
+            asking.answer()
+    assert caught.value.exit_code == 137
+
+
+def test_a_state_that_could_not_be_written_down_is_made_up_from_the_keeper_s_record(project):
+    project.shell("web", "sleep 60", labels={"full": ""})
+    before = project.start("web")
+    assert project.state("web").status == "created"
+    project.shell("web", "sleep 60")  # the disk has room again
+    project.kill_supervisor()
+    project.wait_for_supervisor()
+    state = project.state("web")
+    assert (state.status, state.pid, state.start_time) == ("running", before.pid, before.start_time)
 
 
 def test_a_lost_keeper_s_containers_are_killed_and_restarted_by_policy(project):

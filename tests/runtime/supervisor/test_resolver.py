@@ -37,7 +37,9 @@ def zone():
 
 def bound(kind: int, address: str = "127.0.0.1", port: int = 0) -> socket.socket:
     handle = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
-    handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if kind == socket.SOCK_STREAM:
+        # of datagrams it would let the kernel give one port to two of our sockets
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     handle.bind((address, port))
     if kind == socket.SOCK_STREAM:
         handle.listen()

@@ -17,6 +17,7 @@ from runtime.messages import (
 )
 from runtime.values import PortBinding, RestartPolicy
 from tests.fakes.project import descriptors_of
+from tests.runtime.supervisor.waiting import wait_for_state
 
 pytestmark = pytest.mark.kernel
 
@@ -162,6 +163,30 @@ def test_a_start_that_the_machine_refuses_is_undone_and_can_be_tried_again(proje
     with project.watch() as events:
         project.start("web")
         assert events.until("die").exit_code == 0
+
+
+def test_a_start_that_never_ends_is_given_up_for_a_stop(project):
+    (project.machine.folder / "impatient").touch()
+    project.add("web", "!hang")
+    with project.open() as starting:
+        starting.channel.ask(StartContainer(container_id="web"))
+        wait_for_state(project, "web", lambda state: state.pid)
+        assert project.stop("web").status == "created"
+        with pytest.raises(StartFailed, match="it died before its program was executed"):
+            starting.answer()
+    project.remove("web")
+
+
+def test_a_disk_that_is_full_costs_neither_the_end_of_a_run_nor_the_word_of_it(project):
+    project.shell("web", "exit 3", labels={"full": ""})
+    with project.watch() as events:
+        project.start("web")
+        state = events.until("die")
+    assert (state.status, state.exit_code) == ("exited", 3)
+    assert project.events == []
+    assert "the state of web is not written down: [Errno 28] No space left" in project.log
+    assert "the event die of web is not kept: disk full" in project.log
+    project.remove("web")
 
 
 def test_pause_stops_it_and_stop_thaws_it(project):
