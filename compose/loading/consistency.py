@@ -88,11 +88,8 @@ class _Checks:
             hint = f"a folder of the host begins with `./`: ./{name}"
         if kind == "service" and not near:
             known = ", ".join(sorted(names)[:10])
-            hint = (
-                f"add it under `services`, where {known} stand"
-                if known
-                else "add it under `services`"
-            )
+            stand = "stands" if len(names) == 1 else "stand"
+            hint = "add it under `services`" + f", where {known} {stand}" * bool(known)
         self.refuse("E051", f"the {kind} `{name}` is not declared", path, hint=hint, at_key=at_key)
 
     # ---- services ----

@@ -305,6 +305,16 @@ def _hooks(project: Project, service: Service) -> Iterator[Finding]:
             )
 
 
+def _build(project: Project, service: Service) -> Iterator[Finding]:
+    """Its image is here, or it is refused elsewhere: it may be older than what would be built."""
+    if service.pull_policy == "build" and service.build is not None:
+        path = ("services", service.name, "pull_policy")
+        message = (
+            "`pull_policy: build`: nothing is built in this version, the image is used as it is"
+        )
+        yield WARNING, _fault(project, path, message)
+
+
 _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
     _network_mode,
     _ports,
@@ -314,6 +324,7 @@ _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
     _healthcheck,
     _logging,
     _hooks,
+    _build,
 )
 
 

@@ -61,9 +61,10 @@ def _name_those_left(builder: PlanBuilder, project: Project, observed: Observed)
         names = ", ".join(name for name, _ in left)
         profiles = sorted({profile for _, several in left for profile in several[:1]})
         flags = " ".join(f"--profile {profile}" for profile in profiles)
-        builder.warnings.append(
-            f"{names} stay: their profiles are not on; `pycompose {flags} down` removes them, too"
-        )
+        is_one = len(left) == 1
+        why = "stays: its profile is not on" if is_one else "stay: their profiles are not on"
+        whom = "it" if is_one else "them"
+        builder.warnings.append(f"{names} {why}; `pycompose {flags} down` removes {whom}, too")
 
 
 def _downward(project: Project, services: Services) -> tuple[str, ...]:

@@ -6,12 +6,17 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 
+from compose.errors import Fault, InvalidFile
 from compose.model.project import Project
 from compose.model.security import seccomp_file
 from compose.planning import images, labels
 from compose.planning.observed import Observed
 from runtime.engine import Engine
+from runtime.errors import RuntimeFault
 from runtime.values import ContainerRecord, ImageRecord, NetworkRecord, VolumeRecord
+
+INVALID_REFERENCE = "E503"
+"""The engine's code for what is no name of an image."""
 
 
 def observe(engine: Engine, project: Project, *, names: Iterable[str] | None = None) -> Observed:
@@ -60,10 +65,28 @@ def _volumes(engine: Engine, project: Project) -> Mapping[str, VolumeRecord]:
 
 def _images(engine: Engine, project: Project, names: tuple[str, ...]) -> Mapping[str, ImageRecord]:
     found = (
-        (reference, engine.image(reference, platform=platform))
+        (reference, _image(engine, project, names, reference, platform))
         for reference, platform in images.references(project, names).items()
     )
     return {reference: record for reference, record in found if record is not None}
+
+
+def _image(
+    engine: Engine, project: Project, names: tuple[str, ...], reference: str, platform: str
+) -> ImageRecord | None:
+    """Raises InvalidFile, with its place, for what is no name of an image."""
+    try:
+        return engine.image(reference, platform=platform)
+    except RuntimeFault as error:
+        if error.code != INVALID_REFERENCE:
+            raise
+        for name in names:
+            service, path = project.all_services[name], ("services", name, "image")
+            if images.image_of(project, service) == reference and service.image:
+                where = project.origins.nearest(path)
+                fault = Fault(error.code, error.message, where=where, path=path, hint=error.hint)
+                raise InvalidFile(fault) from error
+        raise
 
 
 def file_digests(project: Project, names: tuple[str, ...]) -> Mapping[str, str]:

@@ -84,6 +84,7 @@ async def _bring_up_dependencies(session: Session, service: Service, options: Ru
         ignore_orphans=options.ignore_orphans,
     )
     await up.check(session, (service.name, *known))
+    up.warn_of_build(session, (service.name,), asked=options.build)
     if known:
         await up.up(session, wishes)
 

@@ -45,6 +45,7 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
     names = selected(project, options)
     observed = observe(session.engine, project)
     session.warn_of(support.check(project, names, observed))
+    warn_of_build(session, names, asked=options.build)
     folder = identity.other_folder(project, observed)
     is_asked = bool(folder) and not session.is_meant and not options.yes
     if is_asked:
@@ -66,6 +67,17 @@ async def check(session: Session, names: tuple[str, ...]) -> None:
     """What of the services cannot be done here: warned of, or raised."""
     observed = observe(session.engine, session.project, names=names)
     session.warn_of(support.check(session.project, names, observed))
+
+
+def warn_of_build(session: Session, names: tuple[str, ...], *, asked: bool) -> None:
+    """`--build` where nothing is built: images that are here may be older than their sources."""
+    services = session.project.all_services
+    built = [name for name in names if services[name].build is not None] if asked else []
+    if built:
+        session.warn(
+            "--build: nothing is built in this version; the images that are here are used, of "
+            + " and ".join(built)
+        )
 
 
 async def make_resources(session: Session, options: CreateOptions) -> None:

@@ -106,7 +106,7 @@ def _refuse_several(options: NetworkOptions) -> None:
         if len([subnet for subnet in asked if subnet]) > 1:
             raise RuntimeFault(
                 f"network {options.name}: a bridge network has one IPv{version} subnet",
-                code="E621",
+                code="E622",
                 tried=f"subnets {', '.join(filter(None, asked))}",
                 hint="make a network for each",
             )

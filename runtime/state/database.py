@@ -282,13 +282,20 @@ class Database:
                     tried=f"create container {options.name}",
                     hint="somebody removed it meanwhile: try again",
                 ) from error
-            raise AlreadyExists(
-                f'container name "{options.name}" is already in use',
-                code="E303",
-                tried=f"create container {options.name}",
-                answered=str(error),
-                hint="remove it with `pycompose rm`, or choose another `container_name`",
-            ) from error
+            raise self._name_taken(options.name) from error
+
+    def _name_taken(self, name: str) -> AlreadyExists:
+        query = "SELECT p.name FROM container c JOIN project p ON p.id=c.project_id WHERE c.name=?"
+        rows = self._ask(query, name)
+        owner = f"project {rows[0][0]} has it" if rows else "it has gone meanwhile"
+        remove = f"`pycompose -p {rows[0][0]} down`" if rows else "try again"
+        return AlreadyExists(
+            f'container name "{name}" is already in use',
+            code="E303",
+            tried=f"create container {name}",
+            answered=owner,
+            hint=f"{remove}, or choose another `container_name`",
+        )
 
     def set_phase(self, container_id: str, phase: str) -> None:
         """creating -> there -> removing."""
@@ -432,7 +439,7 @@ class Database:
                 _insert_volume(connection, record)
         except sqlite3.IntegrityError as error:
             raise AlreadyExists(
-                f"volume with name {record.name} already exists", code="E305", answered=str(error)
+                f"volume with name {record.name} already exists", code="E305"
             ) from error
 
     def volume_users(self, name: str) -> tuple[str, ...]:

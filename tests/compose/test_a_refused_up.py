@@ -19,6 +19,10 @@ REFUSED = {
         "services: {web: {image: 'none:1', pull_policy: never}}",
         "E210",
     ),
+    "no name of an image": (
+        "services: {web: {image: 'UPPER/x'}}",
+        "compose.yaml:1:25: error E503: invalid image name `UPPER/x`",
+    ),
     "what cannot be honoured": ("services: {web: {image: host, gpus: all}}", "E250"),
     "no such network": (
         "services: {web: {image: host, networks: [x]}}\nnetworks: {x: {external: true}}",

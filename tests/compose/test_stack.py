@@ -193,6 +193,15 @@ def test_an_optional_dependency_that_fails_is_a_warning(tmp_path):
     assert "p-web-1 running" in str(shop.world)
 
 
+def test_that_nothing_is_built_is_said(tmp_path):
+    shop = play(tmp_path, "services: {web: {image: host, build: .}, db: {}}")
+    shop.stack.up(UpOptions(detach=True, build=True), on_event=shop.hear)
+    assert shop.said.splitlines()[0] == (
+        "warning: --build: nothing is built in this version; the images that are here are used,"
+        " of web"
+    )
+
+
 def test_an_image_that_cannot_be_had_leaves_everything_as_it_was(tmp_path):
     shop = play(tmp_path, "services: {web: {}, db: {image: 'here.example/pg:1'}}")
     shop.world.refuses["here.example/pg:1"] = RuntimeFault("cannot reach here.example", code="E540")

@@ -154,7 +154,7 @@ def test_what_is_said_of_addresses_belongs_to_the_subnet_that_holds_them(pycompo
         ),
         (
             "--subnet 10.197.0.0/24 --subnet 10.197.1.0/24 one",
-            "error E621: network one: a bridge network has one IPv4 subnet\n"
+            "error E622: network one: a bridge network has one IPv4 subnet\n"
             "tried:    subnets 10.197.0.0/24, 10.197.1.0/24\nhint: make a network for each\n",
         ),
         ("--ingress one", "--ingress is for clusters: networks here are of one machine\n"),

@@ -1013,7 +1013,7 @@ compose.yaml:2:31: error E051: the service `db` is not declared
   2 |   web: {image: nginx, links: [db]}
     |                               ^^
    at services.web.depends_on.db
-hint: add it under `services`, where web stand
+hint: add it under `services`, where web stands
 """
     )
 

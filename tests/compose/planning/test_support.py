@@ -559,6 +559,20 @@ hint: write `network_mode: bridge` in the service
     )
 
 
+def test_an_image_that_is_to_be_built(said):
+    text = "services: {web: {image: nginx, build: ., pull_policy: build}}\n"
+    assert (
+        said(text)
+        == """\
+compose.yaml:1:42: warning W250: `pull_policy: build`: nothing is built in this version, the image is used as it is
+  1 | services: {web: {image: nginx, build: ., pull_policy: build}}
+    |                                          ^^^^^^^^^^^
+   at services.web.pull_policy
+
+"""
+    )
+
+
 SHARED = """\
 services: {web: {image: nginx, volumes: ["m:/m"]}, api: {image: nginx, volumes: ["m:/m"]}}
 volumes: {m: {driver_opts: {type: tmpfs, device: tmpfs}}}
