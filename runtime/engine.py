@@ -556,6 +556,16 @@ class Engine:
             return True
         return self._write().forget_project(project.id)
 
+    async def sweep(self) -> tuple[str, ...]:
+        """End and remove what of this root no row knows; ids of the containers that ran. Volumes
+        stay. Raises RuntimeFault."""
+        if not self.paths.projects.is_dir():
+            return ()  # nothing was made here since the machine was started
+        from runtime.containers import leftovers
+
+        swept = leftovers.sweep(self._read(), self.paths, ending=True, report=lambda _line: None)
+        return tuple(swept.ended)
+
     def check_ports(self, bindings: Iterable[PortBinding]) -> None:
         """Raises PortTaken for a host port that somebody else holds, with the holder's name."""
         from runtime.networks import published
@@ -596,6 +606,7 @@ class Engine:
 
     def _ensure_project(self) -> ProjectRecord:
         if self._project is None:
+            self._refuse_lost_database()
             self._project = self._write().ensure_project(
                 self._project_name,
                 new_id=ProjectId(os.urandom(4).hex()),
@@ -603,6 +614,22 @@ class Engine:
                 files=self._files,
             )
         return self._project
+
+    def _refuse_lost_database(self) -> None:
+        """R28: a new project beside containers that the lost rows knew would fight with them."""
+        projects = self._write().projects()
+        if any(project.name == self._project_name for project in projects):
+            return
+        known = {project.id for project in projects}
+        if strangers := recovery.unknown_containers(self.paths, known):
+            raise RuntimeFault(
+                "containers run here that the state database does not know",
+                code="E325",
+                tried=f"begin project {self._project_name}",
+                answered=f"{', '.join(one[:12] for one in strangers)}: {self.paths.database}"
+                " was lost or exchanged while they ran",
+                hint="put it back, or end them with `pycompose down`",
+            )
 
     def _with_state(self, record: ContainerRecord) -> ContainerRecord:
         return run_states.with_state(record, self.paths.project(record.project_id))

@@ -28,6 +28,9 @@ async def down(session: Session, options: DownOptions) -> None:
             async with session.engine.watch():
                 pass
         await session.engine.remove_project_row(project.name)
+    elif observed.project is None and not options.services and not session.dry:
+        for container_id in await session.engine.sweep():
+            session.warn(f"container {container_id[:12]} was of no known project: it was ended")
 
 
 async def stop(session: Session, options: StopOptions) -> None:

@@ -180,6 +180,9 @@ class DryEngine(Engine):
     async def remove_project_row(self, name: str) -> bool:
         return True
 
+    async def sweep(self) -> tuple[str, ...]:
+        return ()
+
 
 class _NoSession(ExecSession):
     """A hook that was not run."""

@@ -223,6 +223,16 @@ def remove_project(
     return done
 
 
+def remove_empty(hierarchy: Hierarchy, root_hash: str, project_id: str) -> bool:
+    """All folders of a project in which nobody is; False when somebody is. Neither waits nor
+    kills."""
+    done = [_remove_folder(folder) for folder in trees.folders(hierarchy, root_hash, project_id)]
+    if all(done):
+        for top in hierarchy.tops:
+            _remove_empty_parents(f"{top}{trees.home(root_hash)}/{project_id}")
+    return all(done)
+
+
 def leaves(
     hierarchy: Hierarchy, root_hash: str, project_id: str, *, parents: tuple[str, ...] = ("",)
 ) -> Iterator[CgroupPlan]:

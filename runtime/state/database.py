@@ -120,6 +120,8 @@ class Database:
             for schema in _SCHEMAS:
                 for statement in _statements(schema):
                     self._connection.execute(statement)
+            for volume in _orphaned_volumes(self._path.parent / "volumes"):
+                _insert_volume(self._connection, volume)
             self._connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     @contextmanager
@@ -499,6 +501,19 @@ _VOLUMES = "SELECT options, project_id, path, created_at FROM volume"
 _ENDPOINT = "network_id, container_id, ipv4, ipv6, mac, link, names"
 
 
+def _orphaned_volumes(folder: Path) -> Iterator[VolumeRecord]:
+    """R28: those of a database that was lost. Without a row their folders would be nobody's, and
+    swept away; with one they are found by name, as volumes of no project."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        generations = [one.name for one in path.iterdir() if one.name.isdecimal()]
+        if not path.name.startswith(".") and generations:
+            yield VolumeRecord(
+                options=VolumeOptions(name=path.name),
+                path=str(path / max(generations, key=int)),
+                created_at=path.stat().st_mtime,
+            )
+
+
 def _insert_volume(connection: sqlite3.Connection, record: VolumeRecord) -> None:
     connection.execute(
         "INSERT INTO volume VALUES (?,?,?,?,?)",
@@ -592,6 +607,6 @@ def _unreadable(path: Path, error: sqlite3.Error) -> RuntimeFault:
         code="E301",
         tried=f"read or write {path}",
         answered=str(error),
-        hint="free space on its disk, or move the file aside:"
-        " containers that run are found again by their cgroups",
+        hint="free space on its disk, or move the file aside: volumes are found again, and"
+        " `pycompose down` ends what still runs",
     )

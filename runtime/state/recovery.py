@@ -8,10 +8,11 @@ on what runs lets it do that first, or decides by what is no longer so.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from runtime import codec
 from runtime.messages import KeeperRecord
-from runtime.paths import ProjectPaths
+from runtime.paths import Paths, ProjectPaths
 from runtime.state import run_states
 from runtime.values import RunState
 
@@ -20,6 +21,27 @@ def is_unsettled(project: ProjectPaths) -> bool:
     """Something is said to run that no living keeper started."""
     running = _running(project)
     return bool(running) and min(state.start_time for state in running) < _kept_since(project)
+
+
+def unknown_containers(paths: Paths, known: Collection[str]) -> tuple[str, ...]:
+    """Those that run in projects other than the `known` ones: the database that knew them was
+    lost."""
+    found = [
+        path.stem
+        for folder in (paths.projects.iterdir() if paths.projects.is_dir() else ())
+        if folder.name not in known
+        for path in (folder / "states").glob("*.json")
+        if _lives(run_states.stored_state(ProjectPaths(folder), path.stem))
+    ]
+    return tuple(sorted(found))
+
+
+def _lives(state: RunState | None) -> bool:
+    return (
+        state is not None
+        and state.status in ("running", "paused")
+        and run_states.start_time(state.pid) == state.start_time
+    )
 
 
 def _running(project: ProjectPaths) -> list[RunState]:

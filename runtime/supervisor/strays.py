@@ -1,8 +1,8 @@
-"""What a supervisor, a keeper or a command that was killed left of things that nothing knows any
-more: cgroups and links of containers that do not run, bridges of networks without a row.
+"""What a supervisor, a keeper or a command that was killed left of a project's containers that do
+not run: cgroups and links.
 
-Found by their kernel names and aliases (R02), before anything is started. A thing's row is there
-before the thing and goes before it; so what has none is nobody's.
+Found by their kernel names and aliases (R02), before anything is started. What no row of the whole
+root knows is containers/leftovers.py's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Collection
 
 from runtime.cgroups import groups, hierarchy, killing, knobs
 from runtime.cgroups.hierarchy import ENGINE_LEAF
+from runtime.containers import leftovers
 from runtime.errors import RuntimeFault
 from runtime.linux import netlink
-from runtime.linux.netlink import Link
 from runtime.networks import links
 from runtime.paths import Paths
 from runtime.state.database import Database
@@ -26,6 +26,7 @@ def remove(database: Database, paths: Paths, project_id: str, *, kept: Collectio
     try:
         _remove_groups(database, paths, project_id, kept)
         _remove_links(database, paths, project_id, kept)
+        leftovers.sweep(database, paths, ending=False, report=report)
     except RuntimeFault as fault:
         # what is in the way will be said again by the start that it is in the way of
         report(f"left over: {fault.message}: {fault.answered}")
@@ -49,18 +50,12 @@ def _remove_links(database: Database, paths: Paths, project_id: str, kept: Colle
     ours = [link for link in netlink.list_links() if link.name.startswith(f"pc{paths.root_hash}")]
     if not ours:
         return
-    # read after the links: whose row is not there by now has none
-    owned = {
+    ended = [
         links.container_alias(row.id)
-        for row in database.containers()
-        if row.project_id != project_id or row.id in kept
-    }
-    owned |= {links.network_alias(row.id) for row in database.networks()}
-    strays = [link.name for link in ours if not _is_owned(link, owned)]
+        for row in database.containers(project_id)
+        if row.id not in kept
+    ]
+    strays = [link.name for link in ours if any(link.alias.startswith(one) for one in ended)]
     if strays:
         report(f"left over: {', '.join(strays)}")
         links.remove(strays)
-
-
-def _is_owned(link: Link, owned: Collection[str]) -> bool:
-    return any(link.alias.startswith(alias) for alias in owned)

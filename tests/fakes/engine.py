@@ -502,6 +502,9 @@ class FakeEngine:
         self.world.projects.pop(name, None)
         return True
 
+    async def sweep(self) -> tuple[str, ...]:
+        return ()
+
     def _id(self) -> str:
         return f"{next(self.world.numbers):02}".ljust(64, "a")
 

@@ -110,6 +110,37 @@ def test_a_database_that_cannot_be_read_is_named_and_left_as_it_is(
         path.unlink()
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_database_that_is_lost_while_containers_run_costs_no_data_and_leaves_nothing(
+    pycompose: Pycompose, broken: bool
+):
+    pycompose.compose_file(STACK + "x-more: {}\n")
+    pycompose("up", "-d")
+    pycompose("exec", "web", "sh", "-c", "echo kept > /data/file")
+    path = pycompose.paths.database
+    if broken:
+        for name in ("state.db", "state.db-wal"):
+            path.with_name(name).write_bytes(b"no database" * 1000)
+        for word in ("ps", "up", "down"):
+            run = pycompose(word, check=False)
+            assert run.returncode == 1
+            assert f"error E301: the state database {path} cannot be used" in run.stderr
+            assert "hint: " in run.stderr
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    refused = pycompose("up", "-d", check=False)
+    assert refused.returncode == 1
+    assert "error E325: containers run here that the state database does not know" in refused.stderr
+    ended = pycompose("down", "-t", "0")
+    assert "was of no known project: it was ended" in ended.stderr
+    wait_for_end(pycompose.paths)
+    assert {*census(pycompose.paths)} <= {"file", "row"}, "only the volume"
+    pycompose("up", "-d")
+    assert pycompose("exec", "web", "cat", "/data/file").stdout == "kept\n"
+    pycompose("down", "-t", "0")
+    pycompose("volume", "rm", "project_data")
+
+
 def test_a_torn_state_file_is_no_fact_and_no_obstacle(pycompose: Pycompose):
     pycompose.compose_file(STACK)
     pycompose("up", "-d")

@@ -18,13 +18,7 @@ SAMPLE = {"up": 16, "exec": 5, "down": 9}
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_next_command_goes_on_and_down_leaves_nothing(verb: str):
-    # Of `down`, both dying at once is left to the whole list: after the project is forgotten their cgroup may stay,
-    # empty, and no later command of a project that is gone looks for it.
-    every = [
-        strike
-        for strike in strikes(verb, every=False)
-        if "kill-both" not in str(strike) or verb != "down"
-    ]
+    every = strikes(verb, every=False)
     chosen = every[3 :: max(1, len(every) // SAMPLE[verb])]
     assert len(chosen) >= SAMPLE[verb]
     outcomes = {str(strike): _outcome(strike) for strike in chosen}

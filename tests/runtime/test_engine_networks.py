@@ -31,6 +31,7 @@ from runtime.values import (
     ContainerRecord,
     Endpoint,
     ExecOptions,
+    IpamPool,
     NetworkOptions,
     PortBinding,
     RunState,
@@ -434,13 +435,12 @@ async def test_networks_of_two_roots_never_keep_the_same_subnet(shop: Project, o
 async def test_a_network_without_a_container_is_not_in_the_way_of_another_root(
     shop: Project, other_paths: Paths
 ):
-    """Both choose the same subnet, and the other one makes its bridge: no rule of ours may speak of it."""
-    await shop.network()
+    """Both have the same subnet, and the other one makes its bridge: no rule of ours may speak of it."""
+    pool = (IpamPool(subnet="10.231.7.0/24"),)
+    await shop.network(ipam=pool)
     await shop.start("web", await shop.network("back"))
     async with open_project(other_paths, "shop") as other:
-        network = await other.network()
-        subnets = [project.engine.network(network).subnet for project in (shop, other)]
-        assert subnets[0] == subnets[1]
+        network = await other.network(ipam=pool)
         _server, state = await other.start("server", network, script=SERVE)
         client, at = await other.start("client", network)
         said = await other.inside(client, ASK + f"{address_of(state)} 80")
