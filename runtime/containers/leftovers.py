@@ -26,6 +26,8 @@ from runtime.networks.firewall import ProjectFirewall, project_table_name, share
 from runtime.paths import Paths, ProjectPaths
 from runtime.state.database import Database
 
+END_SECONDS = 10.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -154,6 +156,8 @@ def sweep(
             swept.running += names
     left = [one for one in alive if not (ending and one in found.folders)]
     strays = judge(found, known, paths.root_hash, alive=left)
+    if ending:
+        _see_off(trees, paths, strays.projects)
     _remove(strays, trees, paths, swept)
     if ending and not left:
         _remove_data(paths, found.data - known.containers, swept)
@@ -183,6 +187,14 @@ def _end(trees: Hierarchy, paths: Paths, project_id: str) -> None:
     engine = hierarchy.plan_of(trees, paths.root_hash, project_id, ENGINE_LEAF)
     for plan in (engine, *_containers(trees, paths, project_id)):
         killing.kill_and_wait(plan)
+
+
+def _see_off(trees: Hierarchy, paths: Paths, projects: Collection[str]) -> None:
+    """A supervisor whose keeper was killed is still busy with that; it ends in a moment."""
+    for project_id in projects:
+        plan = hierarchy.plan_of(trees, paths.root_hash, project_id, ENGINE_LEAF)
+        if groups.is_populated(plan) and not _is_kept(paths.project(project_id)):
+            killing.wait_empty(plan, timeout=END_SECONDS)
 
 
 def _remove_data(paths: Paths, ids: Collection[str], swept: Swept) -> None:
