@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from runtime import messages, tasks
+from runtime import frozen, messages, tasks
 from runtime.control import Channel, NobodyThere
 from runtime.errors import AlreadyExists, InUse, NotFound, RuntimeFault, Unreachable
 from runtime.linux import faults
@@ -434,10 +434,8 @@ class Engine:
         )
 
     async def rename_container(self, container_id: str, new_name: str) -> None:
-        import dataclasses
-
         record = self.container(container_id)
-        options = dataclasses.replace(record.options, name=new_name)
+        options = frozen.replace(record.options, name=new_name)
         self._write().rename_container(record.id, options)
 
     async def start_container(

@@ -6,8 +6,9 @@ share what they can, and a class's `__init__` is compiled when its first instanc
 functions of `dataclasses` (fields, replace, asdict) work; that module, 20 ms, is loaded with the
 first call of one of them.
 
-`@frozen` and `@dataclass(frozen=True, slots=True, kw_only=True)` mean the same here: always frozen,
-slotted, keyword-only and compared by value. To type checkers they are dataclasses.
+`@frozen` and `@dataclass(frozen=True, slots=True, kw_only=True)` mean the same here: frozen,
+slotted, keyword-only and compared by value. Without `frozen` the fields can be set, and there is no
+hash. To type checkers they are dataclasses.
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ else:
         """A default that is made anew for each instance."""
         return _Default(default, default_factory)
 
-    def dataclass(*, frozen: bool, slots: bool, kw_only: bool) -> Callable[[type], type]:
-        """The standard spelling; its three words stay at each class, since readers know them."""
-        if not (frozen and slots and kw_only):
-            raise TypeError("only for frozen, slotted, keyword-only values")
-        return _build
+    def dataclass(*, slots: bool, kw_only: bool, frozen: bool = False) -> Callable[[type], type]:
+        """The standard spelling; its words stay at each class, since readers know them."""
+        if not (slots and kw_only):
+            raise TypeError("only for slotted, keyword-only classes")
+        return _build if frozen else _build_mutable
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
@@ -78,7 +79,11 @@ def default_of(kind: Any, name: str) -> Any:
     return default.value if default.factory is _Missing else default.factory()
 
 
-def _build(original: type) -> type:
+def _build_mutable(original: type) -> type:
+    return _build(original, shared=_SHARED_BY_MUTABLE)
+
+
+def _build(original: type, shared: dict[str, Any] | None = None) -> type:
     """The class once more, with slots: they cannot be added to one that exists."""
     own = {name: _default_of(original, name) for name in _annotations(original)}
     inherited: dict[str, _Default] = {}
@@ -89,8 +94,8 @@ def _build(original: type) -> type:
         for name, value in original.__dict__.items()
         if name not in own and name not in ("__dict__", "__weakref__")
     }
-    for name, shared in _SHARED.items():
-        body.setdefault(name, shared)
+    for name, value in (shared or _SHARED).items():
+        body.setdefault(name, value)
     body["__slots__"] = tuple(name for name in own if name not in inherited)
     body["__frozen_fields__"] = inherited | own
     body["__init__"] = _first_init
@@ -218,4 +223,10 @@ _SHARED: dict[str, Any] = {
     "__setstate__": _set_state,
     "__match_args__": (),
     "__dataclass_fields__": _StandardFields(),
+}
+_SHARED_BY_MUTABLE: dict[str, Any] = {
+    **{
+        name: value for name, value in _SHARED.items() if name not in ("__setattr__", "__delattr__")
+    },
+    "__hash__": None,
 }

@@ -8,7 +8,6 @@ meet. Source: DESIGN.md 5.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,6 +64,8 @@ class Paths(NamedTuple):
     @property
     def root_hash(self) -> str:
         """Four hex digits that stand in every kernel name of this root."""
+        import hashlib  # 3 ms, of which a keeper that starts can do without
+
         return hashlib.sha256(os.fsencode(self.data)).hexdigest()[:4]
 
     @property

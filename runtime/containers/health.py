@@ -10,8 +10,7 @@ first run a server on a socket or on loopback, to initialise themselves).
 
 from __future__ import annotations
 
-import dataclasses
-
+from runtime import frozen
 from runtime.frozen import dataclass
 from runtime.values import ContainerOptions, HealthOptions, ImageConfig, ProbeResult
 
@@ -200,7 +199,7 @@ def _in_start_period(settings: HealthSettings, state: HealthState, now: float) -
 
 
 def _changed(state: HealthState, **changes: object) -> HealthState:
-    return dataclasses.replace(state, **changes)  # type: ignore[arg-type]
+    return frozen.replace(state, **changes)
 
 
 def declared_tcp_ports(options: ContainerOptions, image: ImageConfig) -> frozenset[int]:

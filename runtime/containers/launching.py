@@ -8,12 +8,12 @@ their sockets and rules.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from runtime import frozen
 from runtime.cgroups import apply, groups, hierarchy, killing
 from runtime.cgroups.hierarchy import Hierarchy
 from runtime.containers import host_facts, lifecycle
@@ -308,7 +308,7 @@ def _host_as_seen_inside(endpoints: Sequence[EndpointPlan]) -> str:
 
 def _alone(options: ContainerOptions) -> ContainerOptions:
     """Without namespaces of others: an exec enters those that the init is in anyway."""
-    return dataclasses.replace(options, network_mode="none", pid="", ipc="", uts="")
+    return frozen.replace(options, network_mode="none", pid="", ipc="", uts="")
 
 
 def _hostname_of(record: ContainerRecord) -> str:
@@ -316,7 +316,7 @@ def _hostname_of(record: ContainerRecord) -> str:
 
 
 def _read_only(mount: Mount) -> Mount:
-    return dataclasses.replace(mount, read_only=True)
+    return frozen.replace(mount, read_only=True)
 
 
 def seccomp_program(result: SpecResult) -> bytes:

@@ -8,12 +8,12 @@ process and by the supervisor.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import secrets
 import time
 from collections.abc import Iterable, Mapping
 
+from runtime import frozen
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images.front import Images
 from runtime.linux import files
@@ -43,7 +43,7 @@ def create_container(
     RuntimeFault."""
     images = Images(paths)
     image = images.image_config(options.image)
-    options = dataclasses.replace(options, mounts=_pinned(images, options.mounts))
+    options = frozen.replace(options, mounts=_pinned(images, options.mounts))
     record = ContainerRecord(
         id=ContainerId(secrets.token_hex(32)),
         project_id=project.id,
@@ -53,7 +53,7 @@ def create_container(
         created_at=time.time(),
     )
     anonymous = _anonymous_volumes(database, record)
-    record = dataclasses.replace(
+    record = frozen.replace(
         record, anonymous_volumes={target: options.name for target, options in anonymous.items()}
     )
     new = [
@@ -79,7 +79,7 @@ def create_container(
 def _pinned(images: Images, mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     """Images that are mounted by the id that their names mean now, as the container's own image."""
     return tuple(
-        dataclasses.replace(mount, image_id=images.find_mounted(mount.source).id)
+        frozen.replace(mount, image_id=images.find_mounted(mount.source).id)
         if mount.type == "image"
         else mount
         for mount in mounts
@@ -98,7 +98,7 @@ def volume_mounts(record: ContainerRecord) -> tuple[Mount, ...]:
     """The container's mounts with every anonymous volume by its name, the image's volumes among
     them."""
     asked = [
-        dataclasses.replace(mount, source=record.anonymous_volumes[mount.target])
+        frozen.replace(mount, source=record.anonymous_volumes[mount.target])
         if mount.type == "volume" and not mount.source
         else mount
         for mount in record.options.mounts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from runtime.errors import InUse, RuntimeFault
@@ -85,7 +86,12 @@ def drop_machine_bridge(database: Database, paths: Paths) -> None:
             remove_shared_network(database, paths, found)
 
 
-def ensure_bridge(database: Database, record: NetworkRecord) -> NetworkRecord:
+def ensure_bridge(
+    database: Database,
+    record: NetworkRecord,
+    *,
+    on_made: Callable[[NetworkRecord], None] = lambda _: None,
+) -> NetworkRecord:
     """Its bridge stands, with the subnet that it has now: another one where the machine has come to
     use the first meanwhile (another root, a VPN) and nobody asked for that. Raises RuntimeFault.
 
@@ -94,6 +100,7 @@ def ensure_bridge(database: Database, record: NetworkRecord) -> NetworkRecord:
     if not bridge.is_up(record):
         record = _with_free_subnet(database, record)
         bridge.ensure_bridge(record)
+        on_made(record)
     return record
 
 

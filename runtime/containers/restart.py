@@ -8,8 +8,7 @@ restart and begins anew after a run of ten seconds.
 
 from __future__ import annotations
 
-import dataclasses
-
+from runtime import frozen
 from runtime.frozen import dataclass
 from runtime.values import RestartPolicy
 
@@ -137,4 +136,4 @@ def pause_after_takeover(policy: RestartPolicy) -> float:
 
 
 def _changed(state: RestartState, **changes: object) -> RestartState:
-    return dataclasses.replace(state, **changes)  # type: ignore[arg-type]
+    return frozen.replace(state, **changes)

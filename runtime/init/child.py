@@ -11,11 +11,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
 from runtime import messages, spec
 from runtime.errors import RuntimeFault, describe_errno
+from runtime.frozen import dataclass, field
 from runtime.init.users import Identity
 from runtime.messages import Configure, ExecRequest, LaunchRequest, StepFailed
 

@@ -4,8 +4,8 @@ runtime-spec 1.3."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from runtime.frozen import dataclass
 from runtime.linux import mounts
 
 _IGNORED = frozenset({"defaults", "bind", "rbind", "async", "loud", "rw", "auto", "noauto"})

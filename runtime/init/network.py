@@ -8,7 +8,9 @@ out with Ready. Source: netlink(7), DESIGN.md 7.
 
 from __future__ import annotations
 
+import fcntl
 import socket
+import struct
 
 from runtime.init.child import InitChild, receive_one
 from runtime.init.namespaces import sysctl_path
@@ -17,6 +19,8 @@ from runtime.linux.netlink_socket import NetlinkError, refusal
 from runtime.messages import Configure
 
 RESOLVER_ADDRESS = "127.0.0.11"
+_GET_FLAGS, _SET_FLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_LINK_REQUEST = struct.Struct("16sH22x")  # struct ifreq, netdevice(7)
 
 
 def wait_for_configure(child: InitChild) -> None:
@@ -36,6 +40,7 @@ def open_resolver(child: InitChild) -> None:
     """Two sockets on high ports, and the rule that leads port 53 of the address there."""
     if not child.request.resolver:
         return
+    _raise_loopback()
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     streams = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     child.resolver = [datagrams, streams]
@@ -50,6 +55,15 @@ def open_resolver(child: InitChild) -> None:
             asking.bind(("127.0.0.1", 0))
     ports = datagrams.getsockname()[1], streams.getsockname()[1]
     _say(netlink_socket.NETFILTER, (nftables.dns_redirect_batch(*ports),))
+
+
+def _raise_loopback() -> None:
+    """An address of a link that is down cannot be bound."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = _LINK_REQUEST.pack(b"lo", 0)
+        (_name, flags) = _LINK_REQUEST.unpack(fcntl.ioctl(any_socket, _GET_FLAGS, request))
+        with faults.point("raise loopback"):
+            fcntl.ioctl(any_socket, _SET_FLAGS, _LINK_REQUEST.pack(b"lo", flags | _IFF_UP))
 
 
 def _say(protocol: int, batches: tuple[bytes, ...]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-
+from runtime import frozen
+from runtime.frozen import dataclass
 from runtime.keeper.births import Newborn
 from runtime.keeper.link import Link
 from runtime.messages import CgroupPlan, ProcessRecord
@@ -41,10 +40,10 @@ class Container:
         return self.record.exit_code is not None
 
     def start_at(self, now: float) -> None:
-        self.record = dataclasses.replace(self.record, started_at=now)
+        self.record = frozen.replace(self.record, started_at=now)
 
     def ended(self, exit_code: int, *, at: float, oom_kills: int) -> None:
-        self.record = dataclasses.replace(
+        self.record = frozen.replace(
             self.record,
             exit_code=exit_code,
             finished_at=at,

@@ -10,9 +10,9 @@ import errno
 import socket
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 
+from runtime.frozen import dataclass
 from runtime.linux import faults, netlink_socket
 from runtime.linux.netlink_socket import NetlinkError, attribute, parse_attributes
 

@@ -6,7 +6,6 @@ Each helper passes a fault point. Paths inside a container's root never come her
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,6 +67,8 @@ def remove_file(path: Path) -> None:
 def remove_tree(path: Path) -> None:
     """Remove a folder with all below it, never through a symlink; one that is not there is removed
     already."""
+    import shutil  # 3 ms, for who makes more than he removes
+
     with faults.point(f"rmtree {_place(path)}"):
         while path.is_dir() and not path.is_symlink():
             # another process may be removing it, too: what it took first is no error

@@ -18,11 +18,11 @@ import sys
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 from typing import Any
 
 from runtime.errors import RuntimeFault
+from runtime.frozen import dataclass
 from runtime.linux import faults, netlink_socket
 from runtime.linux.netlink_socket import NetlinkError, Reply
 

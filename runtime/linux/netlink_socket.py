@@ -11,9 +11,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from runtime.errors import RuntimeFault, describe_errno
+from runtime.frozen import dataclass
 
 ROUTE = 0
 NETFILTER = 12

@@ -15,10 +15,10 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from runtime.frozen import dataclass
 from runtime.linux import faults, netlink_socket
 from runtime.linux.netlink_socket import NetlinkError, attribute, message
 

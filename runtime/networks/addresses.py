@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -22,6 +21,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from runtime.errors import RuntimeFault
+from runtime.frozen import dataclass
 from runtime.values import IpamPool, NetworkOptions, NetworkRecord
 
 Address = IPv4Address | IPv6Address

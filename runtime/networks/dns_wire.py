@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import ip_address
+
+from runtime.frozen import dataclass
 
 _HEADER = struct.Struct(">HHHHHH")
 _QUESTION = struct.Struct(">HH")

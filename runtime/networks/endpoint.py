@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 from runtime.errors import NotFound, RuntimeFault
+from runtime.frozen import dataclass, field, replace
 from runtime.linux import netlink
 from runtime.networks import addresses, bridge, links
 from runtime.networks.addresses import Lease

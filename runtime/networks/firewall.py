@@ -8,9 +8,9 @@ our bridges alone, so foreign traffic is untouched. Source: D50, D51, V44, V45; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from runtime.frozen import dataclass
 from runtime.linux import conntrack, nftables, xtables
 from runtime.linux.nftables import (
     Chain,

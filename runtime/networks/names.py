@@ -9,9 +9,9 @@ asker's own project uses mean its own containers. Source: D43, V40, V41.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from runtime.frozen import dataclass, field
 from runtime.networks import dns_wire
 from runtime.networks.dns_wire import CLASS_ANY, CLASS_INTERNET, Code, Query, Record, Type
 from runtime.networks.hosts_file import RESOLVER_ADDRESS, user_ndots

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+
+from runtime.frozen import dataclass
 
 Address = IPv4Address | IPv6Address
 _PROC = Path("/proc")

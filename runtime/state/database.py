@@ -8,7 +8,6 @@ lifecycle.py and run state to run_states.py.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sqlite3
 import threading
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime import codec
+from runtime import codec, frozen
 from runtime.errors import AlreadyExists, RuntimeFault
 from runtime.linux import faults
 from runtime.paths import Paths
@@ -379,7 +378,7 @@ class Database:
                 f"UPDATE network SET {names} WHERE id=?", (*changes.values(), record.id)
             )
             connection.execute("DELETE FROM endpoint WHERE network_id=?", (record.id,))
-        return dataclasses.replace(record, **changes)  # type: ignore[arg-type]
+        return frozen.replace(record, **changes)
 
     def delete_network(self, network_id: str) -> bool:
         """False, and nothing done, while an endpoint is on it."""

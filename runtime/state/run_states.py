@@ -5,6 +5,7 @@ reading command uses it.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runtime import codec, frozen
@@ -85,7 +86,8 @@ def stored_state(project: ProjectPaths, container_id: str) -> RunState | None:
 def _state_by_its_process(project: ProjectPaths, container_id: str) -> RunState | None:
     """R28: a torn file is no fact; then the keeper's last record of a start is one."""
     generations = [
-        int(path.stem.rpartition("-")[2]) for path in project.processes.glob(f"{container_id}-*")
+        int(name.removesuffix(".json").rpartition("-")[2])
+        for name in _names(project.processes, f"{container_id}-")
     ]
     process = read_process(project, container_id, max(generations)) if generations else None
     if process is None:
@@ -115,11 +117,18 @@ def read_process(project: ProjectPaths, container_id: str, generation: int) -> P
 def forget(project: ProjectPaths, container_id: str) -> None:
     """Remove every file of the container below the run root."""
     files.remove_file(_state_file(project, container_id))
-    for torn in project.states.glob(f".{container_id}.json.*"):
-        files.remove_file(torn)
-    if project.processes.is_dir():
-        for path in project.processes.glob(f"{container_id}-*.json"):
-            files.remove_file(path)
+    for torn in _names(project.states, f".{container_id}.json."):
+        files.remove_file(project.states / torn)
+    for name in _names(project.processes, f"{container_id}-"):
+        files.remove_file(project.processes / name)
+
+
+def _names(folder: Path, prefix: str) -> list[str]:
+    """What lies in the folder and begins so; nothing where there is none."""
+    try:
+        return [name for name in os.listdir(folder) if name.startswith(prefix)]
+    except FileNotFoundError:
+        return []
 
 
 def _state_file(project: ProjectPaths, container_id: str) -> Path:

@@ -6,7 +6,6 @@ ask the machine for its document -> the keeper forks and joins -> it runs -> its
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import os
 import signal
@@ -15,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from runtime import frozen
 from runtime.errors import RuntimeFault, StartFailed
 from runtime.messages import ExecFailed, ExecForked, ExecRequest
 from runtime.supervisor.exec_exits import Ended
@@ -98,9 +98,9 @@ async def _prepare(
         )
     if not container.is_running:
         raise not_running(container.record)
-    record = dataclasses.replace(container.record, state=container.state)
+    record = frozen.replace(container.record, state=container.state)
     request = await project.machine.prepare_exec(record, options, exec_id=exec_id)
-    return dataclasses.replace(
+    return frozen.replace(
         request,
         exec_id=exec_id,
         container_id=container.id,

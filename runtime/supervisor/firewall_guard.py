@@ -46,6 +46,8 @@ class FirewallGuard:
         self._shared: dict[str, ProjectFirewall] = {}
         self._publications: dict[str, tuple[Publication, ...]] = {}
         self._networks: dict[str, tuple[NetworkRecord, ...]] = {}
+        self._settled: frozenset[str] = frozenset()
+        """Ids of networks whose rules stand, behind a bridge that stood then."""
         self._gone: set[str] = set()
         """Addresses that ports led to and do not any more."""
         self._writing = anyio.Lock()
@@ -61,11 +63,28 @@ class FirewallGuard:
         self._networks[container_id] = networks
         self._publications[container_id] = publications
 
+    def bridge_made(self, network: NetworkRecord) -> None:
+        """What was switched on for the one before is not on for this one."""
+        self._settled -= {network.id}
+
     def forget(self, container_id: str) -> bool:
-        """It does not run any more. False when nothing was known of it."""
+        """It does not run any more. True when the tables have to say something else now."""
         gone = self._publications.pop(container_id, ())
         self._gone.update(publication.address for publication in gone)
-        return self._networks.pop(container_id, None) is not None
+        networks = self._networks.pop(container_id, ())
+        in_use = {network.id for each in self._networks.values() for network in each}
+        is_last = any(
+            network.project_id != self._project_id and network.id not in in_use
+            for network in networks
+        )
+        return bool(gone) or is_last
+
+    async def admit(self, container_id: str) -> None:
+        """The tables know what was noted of this container; nothing is asked of the kernel when
+        they knew it already. Raises RuntimeFault."""
+        networks = {network.id for network in self._networks[container_id]}
+        if self._publications[container_id] or not networks <= self._settled:
+            await self.change()
 
     async def change(self) -> None:
         """The tables say what was noted. Raises RuntimeFault."""
@@ -114,6 +133,7 @@ class FirewallGuard:
     def _write(
         self, publications: tuple[Publication, ...], foreign: Mapping[str, NetworkRecord]
     ) -> None:
+        self._settled = frozenset()
         own = bridge.standing(self._database.networks(self._project_id))
         if own or publications:
             self._own.apply(FirewallState(networks=own, publications=publications))
@@ -121,6 +141,7 @@ class FirewallGuard:
             self._own.remove()
         for network_id, network in foreign.items():
             self._table_of(network_id).apply(FirewallState(networks=(network,)))
+        self._settled = frozenset((*foreign, *(network.id for network in own)))
         for network_id in [one for one in self._shared if one not in foreign]:
             self._leave(network_id)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from runtime import frozen
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
 from runtime.cgroups.hierarchy import ENGINE_LEAF
 from runtime.containers import launching, lifecycle, networks
@@ -75,10 +76,8 @@ class LocalMachine:
         return self._paths.container(record.id) / "logs"
 
     def _with_state(self, record: ContainerRecord) -> ContainerRecord:
-        import dataclasses
-
         state = run_states.stored_state(self._paths.project(self._project_id), record.id)
-        return dataclasses.replace(record, state=state or RunState())
+        return frozen.replace(record, state=state or RunState())
 
     # --- start and end of a run
 

@@ -17,10 +17,10 @@ Life of one start, as the supervisor calls it:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from runtime.frozen import dataclass, field
 from runtime.messages import Configure, ExecRequest, Forked, LaunchRequest
 from runtime.values import (
     ContainerRecord,

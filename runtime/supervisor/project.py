@@ -18,6 +18,7 @@ from runtime.supervisor.keeper_link import KeeperLink
 from runtime.supervisor.log_writer import LogWriter, report
 from runtime.supervisor.machine import Machine
 from runtime.supervisor.supervised import Supervised
+from runtime.values import ContainerRecord
 
 Clock = Callable[[], float]
 
@@ -60,7 +61,10 @@ class Project:
 
     def find(self, container_id: str) -> Supervised:
         """Raises NotFound."""
-        record = self.machine.container(container_id)
+        return self.supervise(self.machine.container(container_id))
+
+    def supervise(self, record: ContainerRecord) -> Supervised:
+        """The one of this record, which was just read."""
         supervised = self.containers.get(record.id)
         if supervised is None:
             supervised = self.containers[record.id] = Supervised(record)

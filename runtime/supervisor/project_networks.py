@@ -92,7 +92,9 @@ class ProjectNetworks:
                     self._database, self._paths
                 )
             for name in {one.network for one in record.options.endpoints} & networks.keys():
-                networks[name] = container_networks.ensure_bridge(self._database, networks[name])
+                networks[name] = container_networks.ensure_bridge(
+                    self._database, networks[name], on_made=self._guard.bridge_made
+                )
             plans = self._plans[record.id] = self._write_leases(record, networks)
         return plans
 
@@ -138,7 +140,7 @@ class ProjectNetworks:
             self._database.put_endpoints(EndpointRow(*plan.lease) for plan in plans)
             bridge.ensure_forwarding(ipv6=any(plan.ipv6 for plan in plans))
             self._note(record, states, ports)
-            await self._guard.change()
+            await self._guard.admit(record.id)
         return Connected(attachment, states)
 
     def _note(

@@ -8,13 +8,13 @@ its state. The order and who does what stand in machine.py.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import signal
 import time
 from typing import Any, TypeVar
 
 import anyio
 
+from runtime import frozen
 from runtime.containers import log_options, restart
 from runtime.errors import RuntimeFault, StartFailed
 from runtime.frozen import dataclass
@@ -79,7 +79,7 @@ async def _start(project: Project, container: Supervised, wish: StartWish) -> No
     try:
         prepared = await project.machine.prepare_launch(container.record, generation=generation)
         request = _complete(project, container, prepared.request, wish)
-        await _launch(project, container, dataclasses.replace(prepared, request=request), wish)
+        await _launch(project, container, frozen.replace(prepared, request=request), wish)
     except BaseException as error:
         # whoever cancels this must still find nothing half-made
         with anyio.CancelScope(shield=True):
@@ -94,7 +94,7 @@ def _complete(
     """The part that depends on who starts it."""
     options = container.record.options
     stdio = "tty" if options.tty else "handed" if wish.is_foreground else "pipes"
-    return dataclasses.replace(
+    return frozen.replace(
         request,
         stdio=stdio,
         open_stdin=options.stdin_open,
@@ -206,7 +206,7 @@ async def _undo(project: Project, container: Supervised, before: Any, error: Bas
     container.close()
     await project.keeper.tell(Release(owner=container.id))
     await project.machine.release(container.record)
-    container.state = dataclasses.replace(
+    container.state = frozen.replace(
         before,
         status="created" if before.status == "created" else "exited",
         generation=container.state.generation,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 
 import anyio
 
+from runtime import frozen
 from runtime.containers.health import HealthState
 from runtime.containers.restart import RestartState
 from runtime.values import ContainerRecord, RunState
@@ -59,7 +59,7 @@ class Supervised:
 
     def change(self, **changes: object) -> RunState:
         """Set fields of the state; writing it down is the caller's business."""
-        self.state = dataclasses.replace(self.state, **changes)  # type: ignore[arg-type]
+        self.state = frozen.replace(self.state, **changes)
         return self.state
 
     def outputs(self) -> Mapping[str, int]:

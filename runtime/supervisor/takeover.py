@@ -81,7 +81,7 @@ async def _take_back(project: Project) -> Kept:
 
 
 async def _take_one(project: Project, record: ContainerRecord, kept: Kept) -> None:
-    container = project.find(record.id)
+    container = project.supervise(record)
     process = kept.processes.get(record.id)
     async with container.lock:
         container.descriptors = dict(kept.descriptors.get(record.id, {}))
@@ -214,7 +214,7 @@ async def after_lost_keeper(project: Project) -> bool:
     project.executions.lost()
     async with anyio.create_task_group() as tasks:
         for record in project.machine.containers():
-            container = project.find(record.id)
+            container = project.supervise(record)
             if container.is_running:
                 tasks.start_soon(_lose, project, container)
     return any(one.state.status == "restarting" for one in project.containers.values())

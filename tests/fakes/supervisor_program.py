@@ -3,9 +3,12 @@ give up starts after half a second.
 """
 
 import os
+import site
 import sys
 from pathlib import Path
 
+# the keeper starts it without
+site.main()
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 if __name__ == "__main__":

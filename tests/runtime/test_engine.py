@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from runtime import start_keeper
 from runtime.engine import Engine
 from runtime.errors import InUse, NotFound, PortTaken, StartFailed
 from runtime.paths import Paths
@@ -91,6 +92,19 @@ async def test_a_container_starts_and_says_where_it_is(engine: Engine):
     (address,) = [one.ipv4_address for one in started.state.endpoints]
     assert ip_address(address) in ip_network(subnet)
     assert engine.container("shop-web-1").state.pid == started.state.pid
+
+
+async def test_a_supervisor_that_is_not_told_where_packages_are_finds_them_itself(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(start_keeper, "LIBRARIES", ())
+    engine = Engine(paths, project="shop", folder="/x")
+    await engine.open()
+    record = await create(engine, "exit 3", endpoints=(), network_mode="none")
+    await engine.start_container(record.id)
+    await engine.remove_container(record.id, force=True)
+    assert await engine.remove_project_row("shop")
+    await engine.aclose()
 
 
 async def test_stop_returns_the_programs_own_exit_code(engine: Engine):

@@ -97,13 +97,31 @@ def test_values_can_be_copied_and_pickled():
     assert pickle.loads(pickle.dumps(port)) == port
 
 
-def test_other_promises_than_frozen_slots_and_keywords_are_refused():
+def test_without_frozen_the_fields_can_be_set_and_there_is_no_hash():
+    @dataclass(slots=True, kw_only=True)
+    class Count:
+        number: int = 0
+
+    @dataclass(slots=True, kw_only=True)
+    class NamedCount(Count):
+        name: str
+
+    count = NamedCount(name="a")
+    count.number += 1
+    assert count == NamedCount(name="a", number=1)
+    assert not hasattr(count, "__dict__")
     with pytest.raises(TypeError):
-        dataclass(frozen=False, slots=True, kw_only=True)
+        hash(count)
 
 
-def test_importing_the_values_loads_neither_dataclasses_nor_inspect():
-    script = "import sys, runtime.values; print({'dataclasses', 'inspect'} & sys.modules.keys())"
+def test_other_promises_than_slots_and_keywords_are_refused():
+    with pytest.raises(TypeError):
+        dataclass(frozen=True, slots=False, kw_only=True)
+
+
+@pytest.mark.parametrize("module", ["runtime.values", "runtime.keeper.inits"])
+def test_importing_loads_neither_dataclasses_nor_inspect(module: str):
+    script = f"import sys, {module}; print({{'dataclasses', 'inspect'}} & sys.modules.keys())"
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=TOP, capture_output=True, text=True, check=True
     )
