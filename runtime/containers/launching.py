@@ -9,6 +9,7 @@ their sockets and rules.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ from runtime.cgroups import apply, groups, hierarchy, killing
 from runtime.cgroups.hierarchy import Hierarchy
 from runtime.containers import host_facts, lifecycle
 from runtime.containers.spec.build import build_spec
-from runtime.containers.spec.context import SpecContext, SpecResult
+from runtime.containers.spec.context import HostFacts, SpecContext, SpecResult
 from runtime.containers.spec.mounts import shared_memory_options
 from runtime.containers.spec.namespaces import Modes, find_hostname, find_modes
 from runtime.containers.spec.process import build_exec
@@ -36,6 +37,8 @@ from runtime.values import ContainerOptions, ContainerRecord, ExecOptions, Mount
 from runtime.volumes import binds, driver_options, memory
 from runtime.volumes import files as injected_files
 
+_FACTS_SECONDS = 0.5
+"""So long what was read of the machine holds for further starts."""
 IPV6 = Path("/proc/sys/net/ipv6")
 
 
@@ -46,6 +49,8 @@ class LaunchDesk:
         self._paths = paths
         self._database = database
         self._hierarchy: Hierarchy = hierarchy.detect()
+        self._facts: tuple[float, HostFacts] | None = None
+        """When they were read, and what they were."""
 
     def plan_of(self, record: ContainerRecord) -> CgroupPlan:
         """Where the container's processes are, whether it runs or not."""
@@ -124,6 +129,12 @@ class LaunchDesk:
             log_folder=str(folder / "logs"),
         )
 
+    def _host_facts(self) -> HostFacts:
+        now = time.monotonic()
+        if self._facts is None or now > self._facts[0] + _FACTS_SECONDS:
+            self._facts = now, host_facts.read_host_facts(self._hierarchy)
+        return self._facts[1]
+
     def _context(
         self,
         record: ContainerRecord,
@@ -139,7 +150,7 @@ class LaunchDesk:
         return SpecContext(
             container_id=record.id,
             root_path=str(folder / "rootfs"),
-            host=host_facts.read_host_facts(self._hierarchy),
+            host=self._host_facts(),
             defaults=host_facts.read_defaults(),
             hosts_file=str(network_files / "hosts"),
             resolv_file=str(network_files / "resolv.conf"),

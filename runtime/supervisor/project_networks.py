@@ -10,6 +10,7 @@ beside this one. Decides nothing about addresses and rules: networks/ does.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -43,6 +44,8 @@ from runtime.values import (
 )
 
 _ATTEMPTS = 20
+_LOOK_SECONDS = 1.0
+"""Containers that start together are told once what the firewalls of others do."""
 _UDP, _TCP, _ASK = "resolver-udp", "resolver-tcp", "resolver-ask"
 
 
@@ -67,6 +70,7 @@ class ProjectNetworks:
         self._resolver = Resolver()
         self._forwarder = Forwarder()
         self._told = ""
+        self._looked_at = -_LOOK_SECONDS
         self._unlinked: set[str] = set()
         self._unpublished: set[str] = set()
         """Addresses of containers with published ports that ended."""
@@ -123,8 +127,10 @@ class ProjectNetworks:
 
     def warnings(self, plans: Iterable[EndpointPlan]) -> tuple[str, ...]:
         """What another's firewall does to the container's packets; the same thing is said once."""
-        if all(plan.is_internal for plan in plans):
+        now = time.monotonic()
+        if all(plan.is_internal for plan in plans) or now < self._looked_at + _LOOK_SECONDS:
             return ()
+        self._looked_at = now
         told, self._told = self._told, firewall.describe_foreign_drops(self._paths.root_hash)
         return (self._told,) if self._told and self._told != told else ()
 
