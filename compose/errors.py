@@ -157,7 +157,24 @@ class NotFound(ComposeError):
 
 
 class ActionFailed(ComposeError):
-    """A plan could not be carried out; `details` hold what is known about the cause."""
+    """A plan could not be carried out; `details` hold what is known about the cause, `service` says
+    whose action it was that failed first."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "E200",
+        where: Position | None = None,
+        hint: str = "",
+        details: Iterable[str] = (),
+        exit_code: int | None = None,
+        service: str = "",
+    ) -> None:
+        super().__init__(
+            message, code=code, where=where, hint=hint, details=details, exit_code=exit_code
+        )
+        self.service = service
 
 
 class Interrupted(ComposeError):

@@ -262,6 +262,14 @@ def _files(project: Project, service: Service) -> Iterator[Finding]:
             message = f"unsupported external {kind} {reference.source}"
             hint = f"a {kind} comes from `file` or `environment`"
             yield ERROR, _fault(project, (f"{kind}s", reference.source), message, hint)
+        elif source.environment and source.content is None:
+            variable = (f"{kind}s", reference.source, "environment")
+            message = (
+                f"environment variable `{source.environment}` required by {kind}"
+                f" `{reference.source}` is not set"
+            )
+            hint = f"set it in the shell or in `.env`: {source.environment}=..."
+            yield ERROR, _fault(project, variable, message, hint)
         for owner in ("uid", "gid"):
             if not (getattr(reference, owner) or "0").isdigit():
                 path = ("services", service.name, f"{kind}s", index)
@@ -332,6 +340,15 @@ def _missing_sources(
     project: Project, service: Service, missing: Collection[str]
 ) -> Iterator[Finding]:
     """Files of the host that must be there."""
+    for key in dict.fromkeys(m.source for m in service.volumes if m.type == "volume" and m.source):
+        volume = project.volumes.get(key)
+        if volume is not None and volume.driver_opts.get("device", "") in missing:
+            message = f"the folder of volume {key} does not exist: {volume.driver_opts['device']}"
+            hint = "make it: what `device` names is not made"
+            yield (
+                ERROR,
+                _fault(project, ("volumes", key, "driver_opts", "device"), message, hint, "E251"),
+            )
     for index, mount in enumerate(service.volumes):
         if mount.type == "bind" and mount.source in missing:
             path = ("services", service.name, "volumes", index)

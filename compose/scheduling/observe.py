@@ -96,7 +96,8 @@ def file_digests(project: Project, names: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _missing_paths(project: Project, names: tuple[str, ...]) -> frozenset[str]:
-    """Of what must be there: those files, profiles, and binds that are not to be made."""
+    """Of what must be there: those files, profiles, folders of volumes, and binds that are not to
+    be made."""
     binds = {
         mount.source
         for name in names
@@ -108,7 +109,12 @@ def _missing_paths(project: Project, names: tuple[str, ...]) -> frozenset[str]:
         for name in names
         for entry in project.all_services[name].security_opt
     }
-    needed = {*binds, *profiles, *_files(project, names)} - {""}
+    bound = {
+        volume.driver_opts.get("device", "")
+        for volume in project.volumes.values()
+        if {"bind", "rbind"} & set(volume.driver_opts.get("o", "").split(","))
+    }
+    needed = {*binds, *profiles, *bound, *_files(project, names)} - {""}
     return frozenset(path for path in needed if not os.path.lexists(path))
 
 

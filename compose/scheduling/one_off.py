@@ -25,7 +25,7 @@ from compose.planning.actions import CreateVolume, EnsureImage, RunHooks
 from compose.planning.observed import Observed
 from compose.planning.selection import check_services
 from compose.position import File
-from compose.scheduling import hooks, up
+from compose.scheduling import hooks, reports, up
 from compose.scheduling import stdio as streams
 from compose.scheduling.capture import Captured
 from compose.scheduling.container_options import Making, container_options
@@ -48,7 +48,14 @@ FORWARDED_AS = {2: "SIGINT", 15: "SIGTERM"}
 async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Captured:
     """Returns when it has ended, at once when detached."""
     async with session.leaving_nothing():
-        return await _run(session, options, stdio)
+        try:
+            return await _run(session, options, stdio)
+        except RuntimeFault as error:
+            failed = reports.placed(reports.as_failed(error), options.service, session.project)
+            if failed.where is None:
+                raise
+            failed.exit_code = error.exit_code
+            raise failed from error
 
 
 async def _run(session: Session, options: RunOptions, stdio: Stdio | None) -> Captured:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from compose.errors import ActionFailed, ComposeError, without_step
 from compose.exit_codes import describe_exit
+from compose.model.project import Project
 from compose.planning.actions import Action, EnsureImage
 from compose.position import printable
 from runtime.engine import Engine
@@ -24,6 +25,7 @@ LAST_BYTES = 2048
 def failure(failures: Sequence[tuple[Action, Exception]]) -> ActionFailed:
     """One error for all that went wrong while a plan ran: the first, and the others as details."""
     first = _of_action(*failures[0])
+    first.service = getattr(failures[0][0], "service", "")
     if len(failures) == 1:
         return first
     details = list(first.details)
@@ -39,6 +41,24 @@ def failure(failures: Sequence[tuple[Action, Exception]]) -> ActionFailed:
         where=first.where,
         hint=first.hint,
         details=details,
+        service=first.service,
+    )
+
+
+def placed(failed: ActionFailed, service: str, project: Project) -> ActionFailed:
+    """With the place in the file, where the engine speaks of an attribute of the service: `cap_add:
+    NOSUCH` is no capability."""
+    attribute = failed.message.lstrip("`").partition(":")[0].partition(".")[0].partition("`")[0]
+    known = project.all_services.get(service)
+    if failed.where is not None or known is None or not hasattr(known, attribute):
+        return failed
+    where = project.origins.key_of(("services", service, attribute))
+    return ActionFailed(
+        failed.message,
+        code=failed.code,
+        where=where,
+        hint=failed.hint,
+        details=failed.details,
     )
 
 

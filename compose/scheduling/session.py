@@ -144,12 +144,15 @@ class Session:
     async def run_beside(self, plan: Plan, work: Work) -> None:
         """The plan, while the caller keeps `work.states` current."""
         work.starting = frozenset(a.name for a in plan if isinstance(a, StartContainer))
-        await run_plan(
-            plan,
-            lambda action: perform(work, action),
-            parallel=self.parallel,
-            on_optional=self._tell_optional,
-        )
+        try:
+            await run_plan(
+                plan,
+                lambda action: perform(work, action),
+                parallel=self.parallel,
+                on_optional=self._tell_optional,
+            )
+        except ActionFailed as failed:
+            raise reports.placed(failed, failed.service, self.project) from failed
 
     def _tell_optional(self, action: Action, error: Exception) -> None:
         if isinstance(action, WaitFor):

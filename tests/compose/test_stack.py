@@ -202,6 +202,18 @@ def test_that_nothing_is_built_is_said(tmp_path):
     )
 
 
+def test_what_the_engine_says_of_an_attribute_has_its_place(tmp_path):
+    shop = play(tmp_path, "services: {web: {cap_add: [NOSUCH]}}")
+    shop.world.refuses["web"] = RuntimeFault("`cap_add: NOSUCH` is no capability", code="E307")
+    for verb in (
+        lambda: shop.stack.up(DETACHED),
+        lambda: shop.stack.run(RunOptions(service="web")),
+    ):
+        with pytest.raises(ActionFailed) as caught:
+            verb()
+        assert str(caught.value.where).endswith("compose.yaml:3:5")
+
+
 def test_an_image_that_cannot_be_had_leaves_everything_as_it_was(tmp_path):
     shop = play(tmp_path, "services: {web: {}, db: {image: 'here.example/pg:1'}}")
     shop.world.refuses["here.example/pg:1"] = RuntimeFault("cannot reach here.example", code="E540")

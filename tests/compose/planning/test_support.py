@@ -573,6 +573,43 @@ compose.yaml:1:42: warning W250: `pull_policy: build`: nothing is built in this 
     )
 
 
+def test_a_secret_without_its_variable(said):
+    text = """\
+services: {web: {image: nginx, secrets: [token]}}
+secrets: {token: {environment: TOKEN}}
+"""
+    assert (
+        said(text)
+        == """\
+compose.yaml:2:19: error E250: environment variable `TOKEN` required by secret `token` is not set
+  2 | secrets: {token: {environment: TOKEN}}
+    |                   ^^^^^^^^^^^
+   at secrets.token.environment
+hint: set it in the shell or in `.env`: TOKEN=...
+
+"""
+    )
+    assert said(text.replace("TOKEN", "HOME")) == ""
+
+
+def test_a_volume_whose_folder_is_not_there(said):
+    text = """\
+services: {web: {image: nginx, volumes: ["data:/d"]}}
+volumes: {data: {driver_opts: {type: none, o: bind, device: /mnt/data}}}
+"""
+    assert (
+        said(text, missing=("/mnt/data",))
+        == """\
+compose.yaml:2:53: error E251: the folder of volume data does not exist: /mnt/data
+  2 | volumes: {data: {driver_opts: {type: none, o: bind, device: /mnt/data}}}
+    |                                                     ^^^^^^
+   at volumes.data.driver_opts.device
+hint: make it: what `device` names is not made
+
+"""
+    )
+
+
 SHARED = """\
 services: {web: {image: nginx, volumes: ["m:/m"]}, api: {image: nginx, volumes: ["m:/m"]}}
 volumes: {m: {driver_opts: {type: tmpfs, device: tmpfs}}}
