@@ -14,6 +14,9 @@ import anyio
 from runtime.supervisor.project import Project
 from runtime.supervisor.supervised import Supervised
 
+PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Between the looks at a counter that has yet to move."""
+
 
 async def watch(project: Project, container: Supervised) -> None:
     """Until the run ends. On a machine that cannot tell, at once."""
@@ -26,15 +29,27 @@ async def watch(project: Project, container: Supervised) -> None:
             await anyio.wait_readable(notices)
             with contextlib.suppress(BlockingIOError):
                 os.read(notices, 4096)
-            note(project, container)
+            await _note_soon(project, container)
     finally:
         os.close(notices)
 
 
-def note(project: Project, container: Supervised) -> None:
-    """Say it once per run and counted kill."""
+async def _note_soon(project: Project, container: Supervised) -> None:
+    """v1 gives notice when it begins to look for a victim, and counts when it has found one; no
+    second notice tells of that."""
+    for pause in PAUSES:
+        if note(project, container):
+            return
+        await anyio.sleep(pause)
+    note(project, container)
+
+
+def note(project: Project, container: Supervised) -> bool:
+    """Say it once per run and counted kill; whether there was one."""
     kills = project.machine.oom_kills(container.record)
-    if kills > container.oom_kills:
-        container.oom_kills = kills
-        container.change(oom_killed=True)
-        project.publish(container, "oom")
+    if kills <= container.oom_kills:
+        return False
+    container.oom_kills = kills
+    container.change(oom_killed=True)
+    project.publish(container, "oom")
+    return True
