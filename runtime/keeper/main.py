@@ -41,6 +41,7 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     os.chdir("/")
     os.umask(0o077)
     _ignore_the_terminal()
+    _take_ordinary_priority()
     paths = Paths(Path(data), Path(run))
     project = paths.project(project_id)
     lock = take_lock(project)
@@ -144,3 +145,11 @@ def _ignore_the_terminal() -> None:
     """Neither a closed terminal nor Ctrl-C in it is meant for this process."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTTOU, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _take_ordinary_priority() -> None:
+    """The project outlives the command, whose `nice` is not meant for it; and a cgroup without
+    real-time budget refuses who has such a policy (EINVAL)."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
