@@ -167,7 +167,7 @@ class _Unpacker:
         except BaseException:
             os.close(descriptor)
             raise
-        self._on_their_way.add(descriptor)
+        self._on_their_way.add(descriptor, entry.stored)
 
     def _create(self, folder: _Folder, name: bytes, mode: int) -> int:
         try:
@@ -251,7 +251,8 @@ class _Unpacker:
                     " which is not there"
                 )
             self._depends_on_lowers = True
-            self._on_their_way.add(_copy_file(found, folder, name))
+            copy = _copy_file(found, folder, name)
+            self._on_their_way.add(copy, found.status.st_size)
 
     def _make_node(self, folder: _Folder, name: bytes, entry: Entry) -> None:
         kind = _NODES[entry.type]
@@ -477,8 +478,8 @@ def no_space(folder: Path, *, needed: int, error: OSError) -> RuntimeFault:
 
 def normal_path(name: bytes) -> bytes | None:
     """The path below the layer's root; None for the root. Raises BadArchive for one outside."""
-    if b"//" not in name and b"." not in name:  # most of them need no care
-        path = name.strip(b"/")
+    path = name.removeprefix(b"./").strip(b"/")
+    if b"//" not in path and b"/." not in path and path[:1] != b".":  # most of them need no care
         return _checked_depth(path, name) if path else None
     components: list[bytes] = []
     for component in name.split(b"/"):

@@ -25,6 +25,7 @@ REGULAR, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = "0123456
 _SAME_AS_REGULAR = {"\0": REGULAR, "7": REGULAR, "S": REGULAR, " ": REGULAR, "D": DIRECTORY}
 _VOLUME_LABEL = "V"
 _HAS_CONTENT = frozenset((REGULAR,))
+_ZEROS = bytes(BLOCK)
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
 _XATTR_PREFIX = b"SCHILY.xattr."
 
@@ -82,14 +83,23 @@ class Buffer:
 
     def pieces(self, count: int) -> Iterator[memoryview]:
         """The next `count` bytes as they come. Raises BadArchive when there are fewer."""
+        view = self._view
+        if len(view) >= count:  # so it is with most files
+            self._view = view[count:]
+            self.position += count
+            return iter((view[:count],) if count else ())
+        return self._many_pieces(count)
+
+    def _many_pieces(self, count: int) -> Iterator[memoryview]:
         end = self.position + count
         yield from self._up_to(count)
         if self.position < end:
             raise BadArchive(f"the archive ends in the middle of a file, at byte {self.position}")
 
     def skip(self, count: int) -> None:
-        for _ in self.pieces(count):
-            pass
+        if count:
+            for _ in self.pieces(count):
+                pass
 
     def drain(self) -> None:
         """Read to the end, so that digests cover what follows the archive's end mark."""
@@ -192,13 +202,13 @@ class TarReader:
         return self._buffer.position
 
     def _next_header(self) -> bytes | None:
+        # What is left may be unread: then it is missing first
         self._buffer.skip(self._left)
-        self._left = 0
         self._buffer.skip(self._padding)
-        self._padding = 0
+        self._left = self._padding = 0
         block = self._buffer.exactly(BLOCK)
         # One block of zeros ends it, as two do; some writers leave out even the first
-        return None if block is None or not any(block) else block
+        return None if block is None or block == _ZEROS else block
 
     def _start_content(self, stored: int) -> None:
         self._left = stored
@@ -227,7 +237,8 @@ class TarReader:
             entry = entry._replace(type=DIRECTORY)
         stored = entry.stored if entry.type in _HAS_CONTENT else 0
         self._start_content(stored)
-        entry = entry._replace(stored=stored, size=stored)
+        if entry.size != stored or entry.stored != stored:
+            entry = entry._replace(stored=stored, size=stored)
         if block[156:157] == b"S":
             entry = self._old_gnu_sparse(block, entry)
         elif entry.type == REGULAR and any(key.startswith(b"GNU.sparse.") for key in records):
@@ -292,24 +303,29 @@ def _parse_header(block: bytes) -> Entry:
     fields = _HEADER.unpack(block)
     # Written as spaces in the sum; some writers sum signed bytes, which layers never contain
     unsigned = sum(block) - sum(fields[6]) + 8 * 32
-    if _number(fields[6]) != unsigned and _number(fields[6]) != _signed_sum(block):
+    announced = _number(fields[6])
+    if announced != unsigned and announced != _signed_sum(block):
         raise BadArchive("not a tar archive: a header's checksum is wrong")
     name, kind = _text(fields[0]), fields[7].decode("latin-1")
     if fields[9][:6] == b"ustar\0" and (prefix := _text(fields[14])):
         name = prefix + b"/" + name
     kind = _SAME_AS_REGULAR.get(kind, kind)
     is_device = kind in (CHARACTER, BLOCK_DEVICE)
+    stored = _number(fields[4])
+    # By position: thousands of times, names cost as much as the numbers
     return Entry(
-        name=name,
-        type=kind,
-        mode=_number(fields[1]) & 0o7777,
-        uid=_number(fields[2]),
-        gid=_number(fields[3]),
-        stored=_number(fields[4]),
-        mtime_ns=_number(fields[5]) * 1_000_000_000,
-        link=_text(fields[8]),
-        major=_number(fields[12]) if is_device else 0,
-        minor=_number(fields[13]) if is_device else 0,
+        name,
+        kind,
+        _number(fields[1]) & 0o7777,
+        _number(fields[2]),
+        _number(fields[3]),
+        stored,
+        _number(fields[5]) * 1_000_000_000,
+        _text(fields[8]) if fields[8][0] else b"",
+        _number(fields[12]) if is_device else 0,
+        _number(fields[13]) if is_device else 0,
+        (),
+        stored,
     )
 
 
