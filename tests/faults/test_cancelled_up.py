@@ -19,7 +19,7 @@ from runtime.paths import Paths
 from tests.census import census
 from tests.conftest import wait_for_end
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SAMPLE = 8
 STACK = Path(__file__).with_name("compose.yaml")

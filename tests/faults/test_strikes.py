@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.strike import VERBS, Strike, stage, strikes
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(900)]
 
 STRUCK, MISSED = "struck", "nothing came by there"
 SAMPLE = {"up": 16, "exec": 5, "down": 9}

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 SECONDS = "1200"
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 def boot(what: str, **environment: str) -> str:
