@@ -176,8 +176,8 @@ def clean_environment() -> dict[str, str]:
 
 def _open_log(project: ProjectPaths) -> int:
     while True:
-        files.ensure_directory(project.run)
         try:
+            files.ensure_directory(project.run)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             with faults.point("open engine log"):
                 return os.open(project.engine_log, flags, 0o600)

@@ -106,10 +106,13 @@ def take_lock(project: ProjectPaths) -> int | None:
 
 
 def _try_lock(project: ProjectPaths) -> int | None:
-    for folder in (project.run, project.processes, project.states):
-        files.ensure_directory(folder)
-    with faults.point("open lock"):
-        descriptor = os.open(project.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        files.ensure_directory(project.run)
+        with faults.point("open lock"):
+            descriptor = os.open(project.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        # a keeper that is just ending removed the folder in between
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # the last keeper removes the file while it holds it: then this is a lock on nothing
@@ -117,6 +120,9 @@ def _try_lock(project: ProjectPaths) -> int | None:
             with faults.point("write lock"):
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
+            # only now: made before, they went with the last keeper, and no supervisor lives without
+            for folder in (project.processes, project.states):
+                files.ensure_directory(folder)
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
