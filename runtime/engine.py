@@ -615,11 +615,13 @@ class Engine:
 
     def _refuse_lost_database(self) -> None:
         """R28: a new project beside containers that the lost rows knew would fight with them."""
-        projects = self._write().projects()
-        if any(project.name == self._project_name for project in projects):
+        database = self._write()
+        if database.find_project(self._project_name) is not None:
             return
-        known = {project.id for project in projects}
-        if strangers := recovery.unknown_containers(self.paths, known):
+        living = recovery.living_containers(self.paths)
+        for project in database.projects():
+            living.pop(project.id, None)
+        if strangers := [one for containers in living.values() for one in containers]:
             raise RuntimeFault(
                 "containers run here that the state database does not know",
                 code="E325",

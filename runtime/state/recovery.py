@@ -8,7 +8,6 @@ on what runs lets it do that first, or decides by what is no longer so.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 
 from runtime import codec
 from runtime.messages import KeeperRecord
@@ -23,17 +22,18 @@ def is_unsettled(project: ProjectPaths) -> bool:
     return bool(running) and min(state.start_time for state in running) < _kept_since(project)
 
 
-def unknown_containers(paths: Paths, known: Collection[str]) -> tuple[str, ...]:
-    """Those that run in projects other than the `known` ones: the database that knew them was
-    lost."""
-    found = [
-        path.stem
-        for folder in (paths.projects.iterdir() if paths.projects.is_dir() else ())
-        if folder.name not in known
-        for path in (folder / "states").glob("*.json")
-        if _lives(run_states.stored_state(ProjectPaths(folder), path.stem))
-    ]
-    return tuple(sorted(found))
+def living_containers(paths: Paths) -> dict[str, list[str]]:
+    """Project -> those that run, by the run root alone. Whoever compares this with rows reads the
+    rows afterwards: they are there before anything runs."""
+    folders = paths.projects.iterdir() if paths.projects.is_dir() else ()
+    return {
+        folder.name: sorted(
+            path.stem
+            for path in (folder / "states").glob("*.json")
+            if _lives(run_states.stored_state(ProjectPaths(folder), path.stem))
+        )
+        for folder in folders
+    }
 
 
 def _lives(state: RunState | None) -> bool:

@@ -25,6 +25,7 @@ def begin(project: Project, container: Supervised) -> None:
 async def end(container: Supervised) -> None:
     """Returns when none of its tasks uses its descriptors any more."""
     container.life.cancel()
+    # forever: until they have ended, all of them cancelled; what they do in a thread has deadlines
     await container.lived.wait()
 
 

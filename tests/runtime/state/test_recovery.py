@@ -58,3 +58,15 @@ def test_without_a_keeper_what_runs_is_unsettled_and_nothing_is_not(project):
     assert not recovery.is_unsettled(project)
     runs(project, "running", younger_by=0)
     assert recovery.is_unsettled(project)
+
+
+def test_what_lives_is_read_from_the_run_root_alone(paths, project):
+    alive = {"pid": os.getpid(), "start_time": run_states.start_time(os.getpid())}
+    run_states.write_state(project, "b", RunState(status="running", **alive))
+    run_states.write_state(project, "a", RunState(status="paused", **alive))
+    run_states.write_state(project, "ended", RunState(status="exited", **alive))
+    run_states.write_state(
+        project, "lost", RunState(status="running", pid=alive["pid"], start_time=1)
+    )
+    paths.project("4567cdef").run.mkdir()
+    assert recovery.living_containers(paths) == {"0123abcd": ["a", "b"], "4567cdef": []}
