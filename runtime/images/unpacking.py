@@ -115,13 +115,11 @@ class Stack:
 
     def _new_folder(self, name: str) -> Path:
         files.ensure_directory(self._layers)
-        placing.spread_children(self._layers)
         for left in self._layers.glob(f"{name}.*.new"):
             discard(left)
-        # Never the same name again: where it lies on the disk is found from it
-        building = self._layers / f"{name}.{os.urandom(4).hex()}.new"
-        files.ensure_directory(building, mode=0o755)
-        return building
+        return placing.make_apart(
+            self._layers, lambda: f"{name}.{os.urandom(4).hex()}.new", mode=0o755
+        )
 
 
 class _Job(NamedTuple):

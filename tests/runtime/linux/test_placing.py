@@ -7,6 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from runtime.linux import placing
 
 
@@ -36,3 +38,20 @@ def test_a_folder_is_marked_where_the_file_system_can(tmp_path: Path):
 
 def test_where_nothing_can_be_marked_nothing_happens():
     placing.spread_children(Path("/proc"))
+
+
+def test_of_several_places_the_emptiest_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ranks = {"a": 8000, "b": 900, "c": 4000, "d": 5000}
+    monkeypatch.setattr(placing, "_rank", lambda folder: ranks[folder.name])
+    made = placing.make_apart(tmp_path, iter("abcd").__next__, mode=0o755)
+    assert made == tmp_path / "b"
+    assert [item.name for item in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_good_place_is_taken_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ranks = {"a": 8000, "b": 11}
+    monkeypatch.setattr(placing, "_rank", lambda folder: ranks[folder.name])
+    names = iter("abcd")
+    assert placing.make_apart(tmp_path, names.__next__, mode=0o755) == tmp_path / "b"
+    assert list(names) == ["c", "d"]
+    assert [item.name for item in tmp_path.iterdir()] == ["b"]
