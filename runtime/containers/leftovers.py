@@ -14,10 +14,10 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 
 from runtime.cgroups import groups, hierarchy, killing, knobs
 from runtime.cgroups.hierarchy import ENGINE_LEAF, Hierarchy
+from runtime.frozen import dataclass, field
 from runtime.linux import files, netlink, nftables
 from runtime.linux.netlink import Link
 from runtime.messages import CgroupPlan

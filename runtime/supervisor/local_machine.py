@@ -134,6 +134,9 @@ class LocalMachine:
             lambda: strays.remove(self._database, self._paths, self._project_id, kept=kept)
         )
 
+    async def sweep(self) -> None:
+        await to_thread.run_sync(strays.sweep, self._database, self._paths)
+
     async def maintain(self) -> None:
         await self._networks.maintain()
 

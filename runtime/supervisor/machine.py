@@ -107,6 +107,9 @@ class Machine(Protocol):
         """Put our own processes (keeper, supervisor) into the project's own leaf cgroup: they must
         not end with the session or the CI step that started them."""
 
+    async def sweep(self) -> None:
+        """Take away what other projects left that nothing knows any more."""
+
     async def maintain(self) -> None:
         """What has to be kept right while the project lives (rules that somebody flushed), until
         cancelled.

@@ -96,6 +96,8 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
         # not getppid: of a keeper that just died it says the machine's first process
         project.start_task(project.machine.settle, (keeper_pid, os.getpid()))
         project.start_task(project.machine.maintain)
+        # beside the first start, which needs nothing of it
+        project.start_task(project.machine.sweep)
         await idle.wait_for_idle(project)
         tasks.cancel_scope.cancel()
     project.machine.close()

@@ -26,9 +26,16 @@ def remove(database: Database, paths: Paths, project_id: str, *, kept: Collectio
     try:
         _remove_groups(database, paths, project_id, kept)
         _remove_links(database, paths, project_id, kept)
-        leftovers.sweep(database, paths, ending=False, report=report)
     except RuntimeFault as fault:
         # what is in the way will be said again by the start that it is in the way of
+        report(f"left over: {fault.message}: {fault.answered}")
+
+
+def sweep(database: Database, paths: Paths) -> None:
+    """What no row of the whole root knows and nobody uses."""
+    try:
+        leftovers.sweep(database, paths, ending=False, report=report)
+    except RuntimeFault as fault:
         report(f"left over: {fault.message}: {fault.answered}")
 
 

@@ -150,6 +150,9 @@ class FolderMachine:
     async def remove_strays(self, kept):
         pass
 
+    async def sweep(self):
+        pass
+
     async def maintain(self):
         await anyio.sleep_forever()
 
