@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from runtime import frozen, messages, tasks
 from runtime.control import Channel, NobodyThere
 from runtime.errors import AlreadyExists, InUse, NotFound, RuntimeFault, Unreachable
-from runtime.linux import faults
+from runtime.linux import faults, placing
 from runtime.paths import Paths, ProjectPaths, ensure_directories
 from runtime.state import recovery, run_states
 from runtime.state.database import Database
@@ -586,6 +586,8 @@ class Engine:
         if not self._has_roots:
             with faults.point("make roots"):
                 ensure_directories(self.paths)
+                # Where containers come and go, each file of an upper costs a multiple otherwise
+                placing.spread_children(self.paths.containers)
             self._has_roots = True
         if self._database is None:
             self._database = Database.open(self.paths)
