@@ -632,8 +632,8 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to an object (D80). Never carries a value of environment, labels or
-    secrets."""
+    """Something that happened to an object (D80). Never carries a value of environment, arguments,
+    labels or secrets."""
 
     time: float
     type: str

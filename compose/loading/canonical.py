@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from compose.errors import Path
 from compose.loading.report import Report
 from compose.model.attribute import NOTHING, Attribute, table_of
-from compose.tree import Node
+from compose.tree import Node, Refused
+
+_LONGEST_LIST = 32
+"""Of which every wrong item is named: an item may stand for sixty thousand ports."""
 
 
 def lengthen(node: Node, shape: Attribute, report: Report, path: Path = ()) -> Node:
     """The node in long form, and all below it; what is long already stays."""
     if shape.canonical is not None:
-        with report.collecting(path):
+        try:
             node = shape.canonical(node, path)
+        except Refused as refused:
+            _refuse_each(node, shape.canonical, refused, report, path)
     if shape.of is None:
         return node
     if isinstance(node.value, list) and shape.many == "list":
@@ -23,6 +30,24 @@ def lengthen(node: Node, shape: Attribute, report: Report, path: Path = ()) -> N
         for name, child in node.value.items():
             node.value[name] = _inside(child, shape, name, report, path)
     return node
+
+
+def _refuse_each(
+    node: Node,
+    canonical: Callable[[Node, Path], Node],
+    refused: Refused,
+    report: Report,
+    path: Path,
+) -> None:
+    """The first wrong item of a list has ended it: the others are looked at one by one."""
+    found = []
+    for item in node.items if len(node.items) <= _LONGEST_LIST else ():
+        try:
+            canonical(Node([item], node.origin, node.key), path)
+        except Refused as another:
+            found.append(another)
+    for one in found or [refused]:
+        report.take(one, path)
 
 
 def _inside(node: Node, shape: Attribute, key: str | int, report: Report, path: Path) -> Node:

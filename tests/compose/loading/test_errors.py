@@ -750,6 +750,31 @@ hint: the variable `WEB_PORT` is not set; nearest defined: `WEB_PROT` in .env:1:
     )
 
 
+def test_every_wrong_item_of_a_list_is_named(said):
+    files = """\
+services:
+  web:
+    image: host
+    ports: ["80:abc", "80:80", "99999:1"]
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:4:13: error E080: `80:abc` is no port mapping: `abc` is no container port (0 to 65535)
+  4 |     ports: ["80:abc", "80:80", "99999:1"]
+    |             ^^^^^^^^
+   at services.web.ports
+hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
+
+compose.yaml:4:32: error E080: `99999:1` is no port mapping: `99999` is no host port (0 to 65535)
+  4 |     ports: ["80:abc", "80:80", "99999:1"]
+    |                                ^^^^^^^^^
+   at services.web.ports
+hint: the short form is [IP:][HOST:]CONTAINER[/PROTOCOL], as in 127.0.0.1:8080:80/tcp
+"""
+    )
+
+
 def test_an_unset_variable_leaves_a_service_without_image(said):
     files = """\
 services:

@@ -73,8 +73,12 @@ def test_a_container_that_is_being_made_is_not_seen(database: Database, shop: Pr
 
 def test_a_container_name_is_given_once(database: Database, shop: ProjectRecord):
     database.add_container(container(), ())
-    with pytest.raises(AlreadyExists, match='container name "shop-web-1" is already in use'):
+    with pytest.raises(
+        AlreadyExists, match='container name "shop-web-1" is already in use'
+    ) as caught:
         database.add_container(container(first="b"), ())
+    assert caught.value.answered == "project shop has it"
+    assert caught.value.hint == ("`pycompose -p shop down`, or choose another `container_name`")
 
 
 @pytest.mark.parametrize("words", ["shop-web-1", "a" * 64, "aaa"])
