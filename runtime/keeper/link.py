@@ -5,6 +5,7 @@ must not keep the keeper from reaping.
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import socket
 from collections import deque
@@ -44,6 +45,9 @@ class Link:
             return
         self._open = False
         self._loop.forget(self._connection.fileno())
+        with contextlib.suppress(OSError):
+            # a child that was just forked has a copy of this end, and the peer must see its end
+            self._connection.shutdown(socket.SHUT_RDWR)
         self._connection.close()
         for _frame, descriptors in self._waiting:
             _close(descriptors)

@@ -34,6 +34,8 @@ CHANNEL = 4
 SUCCESSION_SECONDS = 20.0
 PREDECESSOR_SECONDS = 60.0
 """It kills the containers of a lost keeper, all at once; `stops` says how long that may take."""
+LINE_SECONDS = 2.0
+"""Between the end of the connection to a keeper and its own."""
 MakeMachine = Callable[[Paths, str], Machine]
 
 
@@ -82,7 +84,7 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
         # what is imported by now stays for ever: no collection needs to look at it again
         gc.freeze()
         gc.enable()
-        tasks.start_soon(project.keeper.run)
+        tasks.start_soon(_hear_keeper, project, os.dup(keeper_end))
         tasks.start_soon(logs.run)
         try:
             await takeover.take_over(project)
@@ -147,6 +149,17 @@ async def _wait_for_predecessor(folder: Path) -> int:
             await anyio.sleep(0.01)
         else:
             return descriptor
+
+
+async def _hear_keeper(project: Project, keeper_end: int) -> None:
+    """Until it ends, or hangs up on us (a frame that it could not read): then our end is all that
+    gives it a new line, to the next supervisor."""
+    await project.keeper.run()
+    with anyio.move_on_after(LINE_SECONDS) as waiting:
+        await anyio.wait_readable(keeper_end)
+    if waiting.cancelled_caught:
+        report("the keeper has hung up: the next supervisor goes on")
+        project.tasks.cancel_scope.cancel()
 
 
 async def _end_with_keeper(

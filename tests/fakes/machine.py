@@ -23,6 +23,7 @@ from runtime.messages import Configure, ExecRequest, LaunchRequest
 from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.supervisor.machine import Attached, PreparedLaunch
+from runtime.supervisor.main import CHANNEL
 from runtime.values import ContainerOptions, ContainerRecord, ImageConfig, PublishedPort
 
 NO_IMAGE = ImageConfig()
@@ -123,6 +124,8 @@ class FolderMachine:
 
     async def attach(self, record, prepared, *, forked, pidfd):
         self.note("attach", record.id)
+        if "garbage" in record.options.labels:
+            os.write(CHANNEL, b"\xff" * 8)
         if "unattached" in record.options.labels:
             raise RuntimeFault("cannot be attached", code="E998")
         ports = tuple(

@@ -53,9 +53,14 @@ def test_where_no_supervisor_stays_alive_a_command_says_the_last_line_of_its_log
         with project.open() as asking, pytest.raises(NobodyThere):
             asking.ask(StopContainer(container_id="web"))
     assert "No space left on device\n" in project.log
-    # with the cause gone the next one is as good as new
+    # with the cause gone the next one is as good as new; one that had begun before may still die
     (paths.data / "fake" / "broken").unlink()
-    project.wait_for_supervisor()
+    for attempt in range(3):
+        try:
+            project.wait_for_supervisor()
+            break
+        except NobodyThere:
+            assert attempt < 2
 
 
 @pytest.mark.anyio

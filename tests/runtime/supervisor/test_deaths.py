@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from runtime import codec
-from runtime.errors import Unreachable
+from runtime.errors import RuntimeFault, Unreachable
 from runtime.linux import files
 from runtime.messages import (
     AttachContainer,
@@ -152,6 +152,20 @@ def test_a_state_that_could_not_be_written_down_is_made_up_from_the_keeper_s_rec
     project.wait_for_supervisor()
     state = project.state("web")
     assert (state.status, state.pid, state.start_time) == ("running", before.pid, before.start_time)
+
+
+def test_a_keeper_that_hangs_up_gets_another_supervisor_and_nothing_else_ends(project):
+    project.shell("web", "sleep 60")
+    project.shell("bad", "sleep 60", labels={"garbage": ""})
+    web, keeper = project.start("web"), project.keeper
+    with pytest.raises(RuntimeFault):
+        project.start("bad")
+    wait_for_death(keeper.supervisor_pid)
+    project.wait_for_supervisor()
+    assert project.keeper.pid == keeper.pid
+    assert (project.state("web").status, project.state("web").pid) == ("running", web.pid)
+    assert project.state("bad").status == "created"
+    assert "the keeper has hung up: the next supervisor goes on" in project.log
 
 
 def test_a_lost_keeper_s_containers_are_killed_and_restarted_by_policy(project):
