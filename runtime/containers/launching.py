@@ -28,7 +28,7 @@ from runtime.images.front import Images
 from runtime.linux import files, seccomp
 from runtime.messages import CgroupPlan, LaunchRequest
 from runtime.networks import hosts_file, names
-from runtime.networks.endpoint import EndpointPlan
+from runtime.networks.endpoint import EndpointPlan, host_gateways
 from runtime.paths import Paths
 from runtime.schemas import read_schema
 from runtime.state import run_states
@@ -266,7 +266,7 @@ class LaunchDesk:
                     if address
                 ],
                 extra_hosts=(*options.extra_hosts, *self._linked_hosts(record)),
-                gateway=_host_as_seen_inside(endpoints),
+                gateways=host_gateways(endpoints),
                 ipv6=IPV6.exists(),
             )
         resolv = hosts_file.plain_resolv_conf_text
@@ -308,13 +308,6 @@ def _write_unless_edited(path: Path, text: bytes) -> None:
         return
     files.write_atomically(path, text, mode=0o644)
     files.write_atomically(ours, text, mode=0o644)
-
-
-def _host_as_seen_inside(endpoints: Sequence[EndpointPlan]) -> str:
-    """For `host-gateway`: the bridge's address of the network with the default route, or of one
-    that leads nowhere else; without a network the container is alone."""
-    ordered = sorted(endpoints, key=lambda plan: not plan.routes_ipv4)
-    return next((plan.gateway or plan.gateway_ipv6 for plan in ordered), "127.0.0.1")
 
 
 def _alone(options: ContainerOptions) -> ContainerOptions:

@@ -48,13 +48,12 @@ def hosts_text(
     domainname: str = "",
     addresses: Sequence[str] = (),
     extra_hosts: Iterable[tuple[str, str]] = (),
-    gateway: str | Sequence[str] = "",
+    gateways: Sequence[str] = (),
     ipv6: bool = True,
 ) -> str:
-    """`addresses` are the container's own, in the order of its endpoints; `gateway`, one or one of
-    each family, stands for `host-gateway`. Raises RuntimeFault for a name or an address that is
+    """`addresses` are the container's own, in the order of its endpoints; `gateways`, one of each
+    family, stand for `host-gateway`. Raises RuntimeFault for a name or an address that is
     none (V46)."""
-    gateways = (gateway,) if isinstance(gateway, str) else tuple(gateway)
     lines = [_LOOPBACK, _LOOPBACK_IPV6 if ipv6 else ""]
     for name, address in extra_hosts:
         lines += _extra_lines(name, address, gateways)

@@ -20,7 +20,7 @@ def test_the_hosts_file_names_the_machine_its_extra_hosts_and_the_container_itse
         domainname="example.org",
         addresses=("172.17.0.2", "fd00::2"),
         extra_hosts=(("printer", "192.0.2.9"), ("gate", "host-gateway")),
-        gateway="172.17.0.1",
+        gateways=("172.17.0.1",),
     ) == (
         "127.0.0.1\tlocalhost\n"
         "::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -37,7 +37,7 @@ def test_the_hosts_file_names_the_machine_its_extra_hosts_and_the_container_itse
 
 def test_the_host_has_a_line_for_each_family():
     text = hosts_text(
-        hostname="web", extra_hosts=(("gate", "host-gateway"),), gateway=("172.17.0.1", "fd00::1")
+        hostname="web", extra_hosts=(("gate", "host-gateway"),), gateways=("172.17.0.1", "fd00::1")
     )
     assert [line for line in text.splitlines() if "gate" in line] == [
         "172.17.0.1\tgate",
