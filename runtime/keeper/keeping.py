@@ -107,6 +107,11 @@ class Keeper:
         self._kill_unfinished_starts()
         pause = self._supervision.ended()
         exits.report(f"the supervisor ended ({exit_code}); the next one starts in {pause:g} s")
+        if not self._containers and not self._project.run.exists():
+            # somebody removed the whole root: there is nothing to keep, and no supervisor can live
+            exits.report(f"{self._project.run} is gone")
+            self._loop.end()
+            return
         if self._supervision.is_hopeless:
             exits.report("no supervisor stays alive: the keeper writes the logs itself")
             self._rescue.begin(self._containers.values())

@@ -1,6 +1,7 @@
 """What a client sees of supervisors that are silent, or do not stay alive."""
 
 import os
+import shutil
 import signal
 
 import anyio
@@ -13,7 +14,8 @@ from runtime.errors import Unreachable
 from runtime.messages import StopContainer
 from runtime.paths import Paths
 from runtime.state.database import Database
-from tests.fakes.project import FakeProject
+from tests.conftest import wait_for_end
+from tests.fakes.project import FakeProject, kill, wait_for_death
 
 pytestmark = pytest.mark.kernel
 
@@ -75,3 +77,12 @@ async def test_what_a_lost_keeper_left_is_not_waited_for_without_end(
     assert await engine.remove_project_row("shop")
     await engine.aclose()
     assert Database.open(paths).projects() == ()
+    wait_for_end(paths)
+
+
+def test_a_keeper_ends_with_the_folder_that_somebody_removed(project: FakeProject):
+    project.wait_for_supervisor()
+    keeper = project.keeper
+    shutil.rmtree(project.paths.run)
+    kill(keeper.supervisor_pid)
+    wait_for_death(keeper.pid)
