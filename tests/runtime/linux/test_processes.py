@@ -17,6 +17,9 @@ from runtime.linux import calls, capabilities, identity, keyring, processes, rli
 from runtime.linux.rlimits import Limit
 from runtime.schemas import read_schema
 
+# P06: a bare clone wants a process with one thread, and a worker of pytest-xdist has more
+pytestmark = pytest.mark.kernel
+
 
 def in_child(act: Callable[[], object]) -> str:
     """What `act` answers in a forked process."""
@@ -99,13 +102,11 @@ def test_p10_only_what_is_named_stays_open():
     assert in_child_that_keeps(close) == "True False False"
 
 
-@pytest.mark.kernel
 def test_v31_ids_that_mean_leave_it_are_refused():
     for ids in ((2**32 - 1, 0), (0, 2**32 - 1), (-1, 0), (2**31, 0)):
         assert in_child(lambda ids=ids: identity.become(*ids, ())).startswith("ValueError")
 
 
-@pytest.mark.kernel
 def test_p15_groups_are_replaced():
     def become() -> str:
         identity.become(5, 6, (7, 8))
@@ -114,7 +115,6 @@ def test_p15_groups_are_replaced():
     assert in_child(become) == "(5, 5, 5) (6, 6, 6) [7, 8]"
 
 
-@pytest.mark.kernel
 def test_p15_a_thread_that_the_parent_just_began_is_not_waited_for():
     """setgroups(3) would, for ever: after a bare clone3 the library still counts it."""
 
@@ -137,7 +137,6 @@ def test_calls_by_number_are_those_of_the_table(machine: str):
     assert calls.OLD_NUMBERS[machine].items() <= read_schema("syscalls.json")[machine].items()
 
 
-@pytest.mark.kernel
 def test_the_capability_sets_are_what_was_asked():
     def apply() -> str:
         two = capabilities.mask(["CAP_CHOWN", "CAP_CHECKPOINT_RESTORE"])
@@ -194,7 +193,6 @@ def test_our_own_open_files_are_raised_and_the_original_is_known():
     assert in_child(lift) == ("(128, 128) Limit(kind='RLIMIT_NOFILE', soft=64, hard=128)")
 
 
-@pytest.mark.kernel
 def test_l20_a_session_keyring_of_its_own():
     def join() -> str:
         assert keyring.join_session("_ses.test")
@@ -203,7 +201,6 @@ def test_l20_a_session_keyring_of_its_own():
     assert "_ses.test" in in_child(join)
 
 
-@pytest.mark.kernel
 def test_v10_undumpable_ends_with_execve():
     script = (
         "import os, sys; sys.path.insert(0, sys.argv[1]);"
