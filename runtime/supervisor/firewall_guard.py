@@ -83,8 +83,13 @@ class FirewallGuard:
         """The tables know what was noted of this container; nothing is asked of the kernel when
         they knew it already. Raises RuntimeFault."""
         networks = {network.id for network in self._networks[container_id]}
-        if self._publications[container_id] or not networks <= self._settled:
-            await self.change()
+        publishes = bool(self._publications[container_id])
+
+        def is_known() -> bool:
+            return not publishes and networks <= self._settled
+
+        if not is_known():
+            await self._change.ask(is_done=is_known)
 
     async def change(self) -> None:
         """The tables say what was noted. Raises RuntimeFault."""

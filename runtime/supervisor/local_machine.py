@@ -85,7 +85,10 @@ class LocalMachine:
         reserved = self._networks.reserve(record)
         try:
             plans = self._networks.lease(record)
-            request, warnings = self._desk.prepare(record, plans, generation=generation)
+            # in a thread: its cgroups wait for the kernel while those of others are joined
+            request, warnings = await to_thread.run_sync(
+                lambda: self._desk.prepare(record, plans, generation=generation)
+            )
         except BaseException:
             for reservation in reserved:
                 reservation.socket.close()

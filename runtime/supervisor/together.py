@@ -20,13 +20,14 @@ class Together:
         self._asked = 0
         self._done = 0
 
-    async def ask(self) -> None:
-        """Returns when the work was done from beginning to end after this call. Raises what the
-        work raised, to one of those who asked; the next does it anew."""
+    async def ask(self, *, is_done: Callable[[], bool] = lambda: False) -> None:
+        """Returns when the work was done from beginning to end after this call, or when `is_done`
+        says that another's turn has brought about what is wanted. Raises what the work raised, to
+        one of those who asked; the next does it anew."""
         self._asked += 1
         ticket = self._asked
         async with self._turn:
-            if self._done >= ticket:
+            if self._done >= ticket or is_done():
                 return
             covered = self._asked
             await self._work()

@@ -58,3 +58,22 @@ async def test_a_failure_is_told_to_one_and_tried_anew_by_the_next():
         tasks.start_soon(ask)
         tasks.start_soon(ask)
     assert (attempts, told) == (2, ["the first time"])
+
+
+async def test_who_has_what_he_wants_by_another_s_turn_asks_for_none():
+    turns = 0
+    go_on = anyio.Event()
+
+    async def work() -> None:
+        nonlocal turns
+        await go_on.wait()
+        turns += 1
+
+    together = Together(work)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(together.ask)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(lambda: together.ask(is_done=lambda: turns == 1))
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+    assert turns == 1
