@@ -228,10 +228,15 @@ def _is_shown(owner: str, name: str, value: Any, form: _Form) -> bool:
     return value == () and name in EMPTY_KEPT
 
 
+_LEAVES = frozenset({str, int, float, bool, type(None)})
+
+
 def _value(value: Any, annotation: str, form: _Form) -> Any:
     printer = _PRINTERS.get(annotation)
     if printer is not None and value is not None:
         return printer(value)
+    if value.__class__ in _LEAVES:
+        return value
     if isinstance(value, Mapping):
         return _mapped(value, form)
     if isinstance(value, tuple | list):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from compose.loading.scalars import resolve_plain
@@ -54,60 +54,64 @@ class Noted(NamedTuple):
 
 def to_yaml(value: Mapping[str, Any]) -> str:
     """The whole document, with a newline at its end."""
-    return "\n".join(_block(value, 0)) + "\n" if value else "{}\n"
+    if not value:
+        return "{}\n"
+    lines: list[str] = []
+    _block(value, 0, lines)
+    lines.append("")
+    return "\n".join(lines)
 
 
-def _block(value: Any, indent: int) -> Iterator[str]:
-    """The lines of a mapping or list that is not empty."""
+def _block(value: Any, indent: int, lines: list[str]) -> None:
+    """Add the lines of a mapping or list that is not empty."""
     blank = " " * indent
     if isinstance(value, Mapping):
         for name, child in value.items():
             key = scalar(str(name))
             if len(key) > _LONGEST_KEY:
-                yield f"{blank}? {key}"
+                lines.append(f"{blank}? {key}")
                 key = ""
-            yield from _entry(f"{blank}{key}:", child, indent)
+            _entry(f"{blank}{key}:", child, indent, lines)
     else:
         for item in value:
-            yield from _item(blank, item, indent)
+            _item(blank, item, indent, lines)
 
 
-def _entry(head: str, child: Any, indent: int) -> Iterator[str]:
+def _entry(head: str, child: Any, indent: int, lines: list[str]) -> None:
     if _has_children(child):
-        yield head
-        yield from _block(child, indent + 2)
+        lines.append(head)
+        _block(child, indent + 2, lines)
     else:
-        yield from _leaf(head, child, indent + 2)
+        _leaf(head, child, indent + 2, lines)
 
 
-def _item(blank: str, item: Any, indent: int) -> Iterator[str]:
+def _item(blank: str, item: Any, indent: int, lines: list[str]) -> None:
     if _has_children(item):
-        first, *rest = _block(item, indent + 2)
-        yield f"{blank}- {first[indent + 2 :]}"
-        yield from rest
+        first = len(lines)
+        _block(item, indent + 2, lines)
+        lines[first] = f"{blank}- {lines[first][indent + 2 :]}"
     else:
-        yield from _leaf(f"{blank}-", item, indent + 2)
+        _leaf(f"{blank}-", item, indent + 2, lines)
 
 
 def _has_children(value: Any) -> bool:
-    return (
-        bool(value) and isinstance(value, Mapping | list | tuple) and value.__class__ is not Noted
-    )
+    if value.__class__ is str or not value:
+        return False
+    return isinstance(value, Mapping | list | tuple) and value.__class__ is not Noted
 
 
-def _leaf(head: str, value: Any, indent: int) -> Iterator[str]:
+def _leaf(head: str, value: Any, indent: int, lines: list[str]) -> None:
     comment = ""
     if isinstance(value, Noted):
         value, comment = value.value, f"  # {value.note}"
     if isinstance(value, str) and "\n" in value and _fits_literal(value):
-        lines = value.split("\n")
-        yield f"{head} |{_hints(value)}{comment}"
-        ended = lines[-1] == ""
-        yield from (
-            f"{' ' * indent}{line}" if line else "" for line in lines[: -1 if ended else None]
-        )
+        text = value.split("\n")
+        lines.append(f"{head} |{_hints(value)}{comment}")
+        if text[-1] == "":
+            text.pop()
+        lines += [f"{' ' * indent}{line}" if line else "" for line in text]
     else:
-        yield f"{head} {_inline(value)}{comment}"
+        lines.append(f"{head} {_inline(value)}{comment}")
 
 
 def _inline(value: Any) -> str:
