@@ -85,10 +85,8 @@ class LocalMachine:
         reserved = self._networks.reserve(record)
         try:
             plans = self._networks.lease(record)
-            # in a thread: its cgroups wait for the kernel while those of others are joined
-            request, warnings = await to_thread.run_sync(
-                lambda: self._desk.prepare(record, plans, generation=generation)
-            )
+            # not in a thread: the device filter's buffers are one process's (runtime/linux/bpf.py)
+            request, warnings = self._desk.prepare(record, plans, generation=generation)
         except BaseException:
             for reservation in reserved:
                 reservation.socket.close()
