@@ -123,6 +123,9 @@ class FirewallGuard:
         return [table.name for table in (self._own, *self._shared.values()) if table.ensure()]
 
     async def _bring_about(self) -> None:
+        # Together with what is read next: who comes later and relies on a network that this turn
+        # leaves has to ask for the next one
+        self._settled = frozenset()
         publications = tuple(one for each in self._publications.values() for one in each)
         in_use = {network.id: network for each in self._networks.values() for network in each}
         foreign: dict[str, NetworkRecord] = {
@@ -138,7 +141,6 @@ class FirewallGuard:
     def _write(
         self, publications: tuple[Publication, ...], foreign: Mapping[str, NetworkRecord]
     ) -> None:
-        self._settled = frozenset()
         own = bridge.standing(self._database.networks(self._project_id))
         if own or publications:
             self._own.apply(FirewallState(networks=own, publications=publications))
