@@ -69,7 +69,7 @@ class ImageRows:
         return self._images(f"{_IMAGE} WHERE id IN ({chosen})", repository, digest)
 
     def _images(self, query: str, *values: Any) -> tuple[ImageRow, ...]:
-        return tuple(self._image(row) for row in self._database.rows(query, *values))
+        return self._database.records(self._image, query, *values)
 
     def _image(self, row: Any) -> ImageRow:
         image_id, manifest_digest, config, layers, blobs, size, created_at, added_at = row

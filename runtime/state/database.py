@@ -12,10 +12,10 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from runtime import codec, frozen
 from runtime.errors import AlreadyExists, RuntimeFault
@@ -36,6 +36,8 @@ from runtime.values import (
     VolumeOptions,
     VolumeRecord,
 )
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 20.0
@@ -104,7 +106,7 @@ class Database:
                 for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
                     connection.execute(f"PRAGMA {pragma}")
             return cls(connection, path)
-        except sqlite3.Error as error:
+        except _UNUSABLE as error:
             raise _unreadable(path, error) from error
 
     def close(self) -> None:
@@ -145,7 +147,7 @@ class Database:
                 raise
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.Error as error:
+        except _UNUSABLE as error:
             raise _unreadable(self._path, error) from error
         finally:
             if durable:
@@ -159,27 +161,26 @@ class Database:
         """A query of a neighbour's tables: images have theirs in this database."""
         return self._ask(query, *values)
 
+    def records(self, build: Callable[[Any], T], query: str, *values: Any) -> tuple[T, ...]:
+        """The rows of a query as values. R28: text that is none is a damage of the file."""
+        rows = self._ask(query, *values)
+        try:
+            return tuple(map(build, rows))
+        except (ValueError, TypeError) as error:
+            raise _unreadable(self._path, error) from error
+
     def _ask(self, query: str, *values: Any) -> list[Any]:
         try:
             with self._turn:
                 return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except _UNUSABLE as error:
             raise _unreadable(self._path, error) from error
 
     # --- projects
 
     def projects(self) -> tuple[ProjectRecord, ...]:
-        rows = self._ask("SELECT id, name, folder, files, created_at FROM project ORDER BY name")
-        return tuple(
-            ProjectRecord(
-                id=ProjectId(row[0]),
-                name=row[1],
-                folder=row[2],
-                files=tuple(json.loads(row[3])),
-                created_at=row[4],
-            )
-            for row in rows
-        )
+        query = "SELECT id, name, folder, files, created_at FROM project ORDER BY name"
+        return self.records(_project, query)
 
     def find_project(self, name: str) -> ProjectRecord | None:
         return next((project for project in self.projects() if project.name == name), None)
@@ -197,7 +198,8 @@ class Database:
                 (new_id, name, folder, json.dumps(files), time.time()),
             )
         found = self.find_project(name)
-        assert found is not None
+        if found is None:  # R28: a damaged index hides it
+            raise _unreadable(self._path, ValueError("a row that was just written is not there"))
         return found
 
     def move_project(self, project_id: str, *, folder: str, files: tuple[str, ...]) -> None:
@@ -223,22 +225,20 @@ class Database:
     def containers(self, project_id: str | None = None) -> tuple[ContainerRecord, ...]:
         """Rows whose files stand, ordered by name; the state in them is the default one."""
         where, values = ("AND project_id=?", (project_id,)) if project_id is not None else ("", ())
-        return tuple(
-            _container(row)
-            for row in self._ask(
-                f"{_CONTAINERS} WHERE phase='there' {where} ORDER BY name", *values
-            )
+        return self.records(
+            _container, f"{_CONTAINERS} WHERE phase='there' {where} ORDER BY name", *values
         )
 
     def find_container(self, id_or_name: str) -> ContainerRecord | None:
         """By name, by id, or by three digits or more that begin one container's id alone."""
-        rows = self._ask(
+        found = self.records(
+            _container,
             f"{_CONTAINERS} WHERE phase='there'"
             " AND (name=?1 OR id=?1 OR (length(?1)>=3 AND substr(id,1,length(?1))=?1)) LIMIT 2",
             id_or_name,
         )
-        exact = [row for row in rows if id_or_name in (row[0], row[2])] or rows
-        return _container(exact[0]) if len(exact) == 1 else None
+        exact = [one for one in found if id_or_name in (one.id, one.name)] or found
+        return exact[0] if len(exact) == 1 else None
 
     def add_container(
         self,
@@ -338,13 +338,11 @@ class Database:
         where, values = (
             ("WHERE project_id=?", (project_id,)) if project_id is not None else ("", ())
         )
-        return tuple(
-            _network(row) for row in self._ask(f"{_NETWORKS} {where} ORDER BY name", *values)
-        )
+        return self.records(_network, f"{_NETWORKS} {where} ORDER BY name", *values)
 
     def find_network(self, name_or_id: str) -> NetworkRecord | None:
-        rows = self._ask(f"{_NETWORKS} WHERE name=?1 OR id=?1", name_or_id)
-        return _network(rows[0]) if rows else None
+        found = self.records(_network, f"{_NETWORKS} WHERE name=?1 OR id=?1", name_or_id)
+        return found[0] if found else None
 
     def add_network(self, record: NetworkRecord) -> None:
         """Raises AlreadyExists when the name is taken."""
@@ -393,17 +391,17 @@ class Database:
 
     def endpoints(self, *, network_id: str = "", container_id: str = "") -> tuple[EndpointRow, ...]:
         column, value = ("network_id", network_id) if network_id else ("container_id", container_id)
-        rows = self._ask(f"SELECT {_ENDPOINT} FROM endpoint WHERE {column}=?", value)
-        return tuple(_endpoint(row) for row in rows)
+        query = f"SELECT {_ENDPOINT} FROM endpoint WHERE {column}=?"
+        return self.records(_endpoint, query, value)
 
     def all_endpoints(self) -> tuple[tuple[EndpointRow, str, str], ...]:
         """Of the whole root, each with its container's name and project."""
         columns = ", ".join(f"endpoint.{name.strip()}" for name in _ENDPOINT.split(","))
-        rows = self._ask(
+        return self.records(
+            lambda row: (_endpoint(row[:-2]), row[-2], row[-1]),
             f"SELECT {columns}, container.name, container.project_id FROM endpoint"
-            " JOIN container ON container.id = endpoint.container_id ORDER BY container.name"
+            " JOIN container ON container.id = endpoint.container_id ORDER BY container.name",
         )
-        return tuple((_endpoint(row[:-2]), row[-2], row[-1]) for row in rows)
 
     def forget_links(self, container_id: str) -> None:
         """It does not run any more; its addresses stay its own."""
@@ -425,13 +423,11 @@ class Database:
         where, values = (
             ("WHERE project_id=?", (project_id,)) if project_id is not None else ("", ())
         )
-        return tuple(
-            _volume(row) for row in self._ask(f"{_VOLUMES} {where} ORDER BY name", *values)
-        )
+        return self.records(_volume, f"{_VOLUMES} {where} ORDER BY name", *values)
 
     def find_volume(self, name: str) -> VolumeRecord | None:
-        rows = self._ask(f"{_VOLUMES} WHERE name=?", name)
-        return _volume(rows[0]) if rows else None
+        found = self.records(_volume, f"{_VOLUMES} WHERE name=?", name)
+        return found[0] if found else None
 
     def add_volume(self, record: VolumeRecord) -> None:
         """The intention: the folder is made after it. Raises AlreadyExists."""
@@ -474,15 +470,17 @@ class Database:
             )
 
     def events(self, project_id: str, *, since: float, until: float) -> tuple[Event, ...]:
-        rows = self._ask(
+        return self.records(
+            lambda row: codec.loads(Event, row[0]),
             "SELECT body FROM event WHERE project_id=? AND time>=? AND time<=? ORDER BY number",
             project_id,
             since,
             until,
         )
-        return tuple(codec.loads(Event, row[0]) for row in rows)
 
 
+_UNUSABLE = (sqlite3.Error, UnicodeDecodeError)
+"""Of a damaged schema SQLite tells in bytes that are no text."""
 _OWN_VOLUMES = (
     "SELECT v.name FROM volume v JOIN volume_use u ON u.volume=v.name"
     " WHERE u.container_id=?1 AND json_extract(v.options, '$.anonymous') AND NOT EXISTS"
@@ -523,6 +521,16 @@ def _insert_volume(connection: sqlite3.Connection, record: VolumeRecord) -> None
             record.path,
             record.created_at,
         ),
+    )
+
+
+def _project(row: Any) -> ProjectRecord:
+    return ProjectRecord(
+        id=ProjectId(row[0]),
+        name=row[1],
+        folder=row[2],
+        files=tuple(json.loads(row[3])),
+        created_at=row[4],
     )
 
 
@@ -591,7 +599,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.005)  # noqa: TID251  two first commands at once; no event tells
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> RuntimeFault:
+def _unreadable(path: Path, error: Exception) -> RuntimeFault:
     if reserve.is_full(path.parent):
         return RuntimeFault(
             f"the disk of the state database {path} is full",

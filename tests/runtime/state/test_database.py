@@ -3,9 +3,12 @@
 import sqlite3
 import threading
 import time
+from collections import Counter
+from random import Random
 
 import pytest
 
+from runtime import frozen
 from runtime.errors import AlreadyExists, RuntimeFault
 from runtime.paths import Paths, ensure_directories
 from runtime.state.database import Database, EndpointRow
@@ -227,3 +230,56 @@ def test_threads_take_turns_and_none_sees_what_another_has_not_committed(
     other.join(30)
     assert seen == [["second", "shop"]]
     assert database.find_project("third") is not None
+
+
+def use(paths: Paths) -> None:
+    """What a command reads and writes."""
+    reading = Database.open_to_read(paths)
+    if reading is not None:
+        reading.events("12345678", since=0, until=1e12)
+        reading.all_endpoints()
+        reading.close()
+    database = Database.open(paths)
+    database.ensure_project("shop", new_id="12345678", folder="/x", files=())
+    for container in database.containers("12345678"):
+        database.set_phase(container.id, "there")
+    database.volumes()
+    database.networks()
+    database.add_event(
+        Event(time=1.0, type="container", action="start", id="a", project_id="12345678")
+    )
+    database.close()
+
+
+def test_r28_a_damaged_file_is_read_or_refused_and_never_a_defect(
+    paths: Paths, database: Database, shop: ProjectRecord
+):
+    database.add_network(network())
+    database.add_volume(VolumeRecord(options=VolumeOptions(name="v"), path="/v"))
+    database.add_container(container(), ["v"], phase="there")
+    database.put_endpoints([EndpointRow("1" * 64, "a" * 64, ipv4="172.17.0.2", names=("web",))])
+    for number in range(50):
+        event = Event(time=1.0, type="container", action="start", id="a" * 64, project_id=shop.id)
+        database.add_event(frozen.replace(event, attributes={"number": f"{number:0200}"}))
+    database.close()
+    whole = paths.database.read_bytes()
+    random = Random(28)
+    damaged = [whole[:size] for size in range(0, len(whole), 512)]
+    for number in range(300):
+        bits = bytearray(whole)
+        for _ in range(1 + number % 10):
+            bits[random.randrange(len(bits))] ^= 1 << random.randrange(8)
+        damaged.append(bytes(bits))
+    outcomes: Counter[str] = Counter()
+    for number, content in enumerate(damaged):
+        other = Paths(paths.data / str(number), paths.run)
+        ensure_directories(other)
+        other.database.write_bytes(content)
+        try:
+            use(other)
+            outcomes["read"] += 1
+        except RuntimeFault as fault:
+            outcomes[fault.code] += 1
+    assert {*outcomes} <= {"read", "E301", "E302"}
+    assert outcomes["read"] > 10
+    assert outcomes["E301"] > 100
