@@ -49,6 +49,11 @@ class ProjectPaths(NamedTuple):
         """`CONTAINER.json`: the run state of a container, written by the supervisor."""
         return self.run / "states"
 
+    def shared_memory(self, container_id: str) -> Path:
+        """/dev/shm of a container with `ipc: shareable`, as long as it runs. The run root is memory
+        on most machines."""
+        return self.run / f"shm-{container_id[:12]}"
+
     @property
     def engine_log(self) -> Path:
         """stderr of keeper and supervisor."""
@@ -87,6 +92,11 @@ class Paths(NamedTuple):
     @property
     def projects(self) -> Path:
         return self.run / "projects"
+
+    @property
+    def memory(self) -> Path:
+        """`VOLUME/mount` of tmpfs volumes that a container has, and who has them."""
+        return self.run / "memory"
 
     def container(self, container_id: str) -> Path:
         """upper/, work/, files/ (hosts, resolv.conf, hostname, secrets, configs) and logs/ of a

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import sqlite3
+import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -75,11 +76,19 @@ def cgroups(paths: Paths) -> Iterator[str]:
 
 
 def cgroup_folders(paths: Paths) -> Iterator[Path]:
+    """Ours by name, also below a `cgroup_parent`, and a folder that was made for one and has nothing in it."""
     name = f"pycompose-{paths.root_hash}"
-    for top in (CGROUPS, *CGROUPS.glob("*")):
-        # os.walk leaves out what goes away under it: the engine may just be ending
-        for folder, _folders, _files in os.walk(top / name):
+    # os.walk leaves out what goes away under it: the engine may just be ending
+    for folder, folders, _files in os.walk(CGROUPS):
+        if name in folder.split("/") or (not folders and _is_made_for_a_parent(folder)):
             yield Path(folder)
+
+
+def _is_made_for_a_parent(folder: str) -> bool:
+    try:
+        return bool(os.stat(folder).st_mode & stat.S_ISVTX) and not os.path.ismount(folder)
+    except FileNotFoundError:
+        return False
 
 
 def sockets(paths: Paths) -> Iterator[str]:

@@ -28,8 +28,11 @@ def run(*words: str) -> str:
 @contextmanager
 def a_process(paths: Paths) -> Iterator[str]:
     """As a keeper or a supervisor stands in the process table."""
-    words = [sys.executable, "-P", "-S", "-c", "import sys; sys.stdin.read()", str(paths.run)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    script = "import sys; print(flush=True); sys.stdin.read()"
+    words = [sys.executable, "-P", "-S", "-c", script, str(paths.run)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # for a moment after execve it has no words to be known by
         try:
             yield f"{process.pid} {' '.join(words)}"
         finally:
@@ -169,6 +172,20 @@ def test_a_cgroup_is_named_in_every_hierarchy(paths: Paths):
             folder.rmdir()
             folder.parent.rmdir()
     assert census(paths) == {}
+
+
+def test_a_cgroup_below_a_parent_of_the_user_s_is_named_and_one_that_was_made_for_it(paths: Paths):
+    parent = HIERARCHIES[-1] / "pct-parent"
+    folder = parent / f"pycompose-{paths.root_hash}"
+    folder.mkdir(parents=True)
+    try:
+        assert census(paths) == {"cgroup": [str(folder.relative_to(CGROUPS))]}
+        folder.rmdir()
+        assert census(paths) == {}
+        parent.chmod(0o1755)  # as the engine makes those that it takes away again
+        assert census(paths) == {"cgroup": [str(parent.relative_to(CGROUPS))]}
+    finally:
+        parent.rmdir()
 
 
 def test_a_process_in_a_cgroup_is_named_whatever_it_calls_itself(paths: Paths):

@@ -411,32 +411,6 @@ def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
                     f"there is no volume driver `{volume.driver}`, only `local`",
                 ),
             )
-    yield from _shared_memory(project, selected)
-
-
-def _shared_memory(project: Project, selected: list[Service]) -> Iterator[Finding]:
-    """Docker mounts a tmpfs of `driver_opts` once, for all containers that have the volume; here
-    each container has its own, since nobody would know the last of them to take it away."""
-    for key, volume in project.volumes.items():
-        opts = volume.driver_opts
-        if opts.get("type") != "tmpfs" or "bind" in opts.get("o", "").split(","):
-            continue
-        users = [
-            service
-            for service in selected
-            if any(mount.type == "volume" and mount.source == key for mount in service.volumes)
-        ]
-        if sum(service.replicas for service in users) > 1:
-            names = " and ".join(service.name for service in users)
-            yield (
-                WARNING,
-                _fault(
-                    project,
-                    ("volumes", key, "driver_opts", "type"),
-                    f"each container of {names} has a tmpfs of its own: nothing is shared by it",
-                    f"share memory by `type: none`, `o: bind`, `device: /dev/shm/{key}`",
-                ),
-            )
 
 
 def _file_words(project: Project, selected: list[Service]) -> Iterator[Finding]:

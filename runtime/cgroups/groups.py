@@ -223,13 +223,17 @@ def remove_project(
     return done
 
 
-def remove_empty(hierarchy: Hierarchy, root_hash: str, project_id: str) -> bool:
+def remove_empty(
+    hierarchy: Hierarchy, root_hash: str, project_id: str, *, parents: tuple[str, ...] = ("",)
+) -> bool:
     """All folders of a project in which nobody is; False when somebody is. Neither waits nor
     kills."""
-    done = [_remove_folder(folder) for folder in trees.folders(hierarchy, root_hash, project_id)]
+    found = trees.folders(hierarchy, root_hash, project_id, parents=parents)
+    done = [_remove_folder(folder) for folder in found]
     if all(done):
         for top in hierarchy.tops:
-            _remove_empty_parents(f"{top}{trees.home(root_hash)}/{project_id}")
+            for parent in parents:
+                _remove_empty_parents(f"{top}{trees.home(root_hash, parent)}/{project_id}")
     return all(done)
 
 

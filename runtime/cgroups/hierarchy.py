@@ -218,6 +218,20 @@ def folders(
     return tuple(found)
 
 
+def find_parents(hierarchy: Hierarchy, root_hash: str) -> tuple[str, ...]:
+    """Values of `cgroup_parent` below which there are folders of ours, and "" for the top. Reads
+    all trees whole, which nobody should do without need."""
+    name = f"/{PREFIX}{root_hash}"
+    found = {""}
+    for top in hierarchy.tops:
+        found |= {
+            folder.removesuffix(name).removeprefix(top)
+            for folder in walk(top)
+            if folder.endswith(name)
+        }
+    return tuple(sorted(found))
+
+
 def walk(folder: str) -> Iterator[str]:
     """The folder and all groups below it, children before their parents; nothing when it is not
     there.

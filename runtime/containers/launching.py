@@ -33,9 +33,16 @@ from runtime.paths import Paths
 from runtime.schemas import read_schema
 from runtime.state import run_states
 from runtime.state.database import Database
-from runtime.values import ContainerOptions, ContainerRecord, ExecOptions, Mount
-from runtime.volumes import binds, driver_options, memory
+from runtime.values import (
+    ContainerOptions,
+    ContainerRecord,
+    ExecOptions,
+    Mount,
+    VolumeRecord,
+)
+from runtime.volumes import binds, driver_options, memory, named
 from runtime.volumes import files as injected_files
+from runtime.volumes.driver_options import VolumeSource
 
 _FACTS_SECONDS = 0.5
 """So long what was read of the machine holds for further starts."""
@@ -73,10 +80,7 @@ class LaunchDesk:
         result = build_spec(record.options, record.image, context)
         modes = find_modes(record.options, cgroup_version=context.host.cgroup_version)
         self._write_network_files(record, endpoints, folder, modes, context)
-        if record.options.ipc == "shareable":
-            memory.ensure_mounted(
-                self._shm_folder(record), shared_memory_options(record.options, context)
-            )
+        self._ready_volumes(record, context)
         plan = groups.create(
             self._hierarchy,
             self._paths.root_hash,
@@ -105,7 +109,25 @@ class LaunchDesk:
         plan = self.plan_of(record)
         killing.kill_and_wait(plan)
         groups.remove(plan)
-        memory.remove(self._shm_folder(record))
+        memory.remove(self._paths.project(record.project_id).shared_memory(record.id))
+        memory.leave(self._paths.memory, (record.id,))
+
+    def _ready_volumes(self, record: ContainerRecord, context: SpecContext) -> None:
+        """What its init binds is there: folders that `driver_opts` name, memory that is shared."""
+        project = self._paths.project(record.project_id)
+        if record.options.ipc == "shareable":
+            options = shared_memory_options(record.options, context)
+            memory.ensure_mounted(project.shared_memory(record.id), options)
+        for volume in self._volumes(record, context.inherited):
+            named.check_source(volume)
+            if (source := driver_options.source_of(volume)).is_memory:
+                memory.join(
+                    self._paths.memory,
+                    volume.name,
+                    source,
+                    user=record.id,
+                    project_id=record.project_id,
+                )
 
     def _request(
         self, record: ContainerRecord, result: SpecResult, plan: CgroupPlan, generation: int
@@ -186,23 +208,30 @@ class LaunchDesk:
         owner = others.get(container_id) if kind == "container" else record
         if owner is None or owner.options.ipc != "shareable":
             return ""
-        return str(self._shm_folder(owner))
-
-    def _shm_folder(self, owner: ContainerRecord) -> Path:
-        """Below the run root, which is memory on most machines; as long as its owner runs."""
-        return self._paths.project(owner.project_id).run / f"shm-{owner.id[:12]}"
+        return str(self._paths.project(owner.project_id).shared_memory(owner.id))
 
     def _volume_sources(
         self, record: ContainerRecord, inherited: Iterable[Mount]
-    ) -> dict[str, driver_options.VolumeSource]:
+    ) -> dict[str, VolumeSource]:
+        """Where each volume is mounted from; one in memory from where all its users see it."""
         found = {}
+        for volume in self._volumes(record, inherited):
+            source = driver_options.source_of(volume)
+            if source.is_memory:
+                path = str(memory.mount_point(self._paths.memory, volume.name))
+                source = VolumeSource(path=path, options=source.access)
+            found[volume.name] = source
+        return found
+
+    def _volumes(
+        self, record: ContainerRecord, inherited: Iterable[Mount]
+    ) -> Iterator[VolumeRecord]:
         theirs = [mount.source for mount in inherited if mount.type == "volume"]
         for name in (*lifecycle.volume_names(record), *theirs):
             volume = self._database.find_volume(name)
             if volume is None:
                 raise NotFound(f"no such volume: {name}", code="E313", tried=f"start {record.name}")
-            found[name] = driver_options.source_of(volume)
-        return found
+            yield volume
 
     def _inherited(self, record: ContainerRecord) -> Iterable[Mount]:
         """What `volumes_from` brings in: binds and volumes, as Docker does."""

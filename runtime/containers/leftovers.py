@@ -1,4 +1,4 @@
-"""What is left of projects that no row knows: groups, links, tables, run folders.
+"""What is left of projects that no row knows: groups, links, tables, run folders, shared memory.
 
 Both processes of a project may have been killed after it was forgotten, or the database was lost
 while it ran. Kernel names carry the root's hash and the project's id, so all of it is found without
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 
+from runtime import frozen
 from runtime.cgroups import groups, hierarchy, killing, knobs
 from runtime.cgroups.hierarchy import ENGINE_LEAF, Hierarchy
 from runtime.frozen import dataclass, field
@@ -25,6 +26,7 @@ from runtime.networks import links
 from runtime.networks.firewall import ProjectFirewall, project_table_name, shared_table_name
 from runtime.paths import Paths, ProjectPaths
 from runtime.state.database import Database
+from runtime.volumes import memory
 
 END_SECONDS = 10.0
 
@@ -35,12 +37,16 @@ class Found:
 
     groups: frozenset[str] = frozenset()
     """Project ids that have groups."""
+    parents: tuple[str, ...] = ("",)
+    """Folders of the cgroup trees below which there are groups of ours."""
     folders: frozenset[str] = frozenset()
     """Project ids that have a run folder."""
     data: frozenset[str] = frozenset()
     """Container ids that have a folder."""
     links: tuple[Link, ...] = ()
     tables: frozenset[str] = frozenset()
+    memory: Mapping[str, str] = field(default_factory=dict)
+    """Container ids that have a tmpfs volume -> their project ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,8 @@ class Strays:
     projects: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    """Containers that are counted among the users of a tmpfs volume."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,13 +81,8 @@ class Swept:
 
 
 def find(paths: Paths, trees: Hierarchy) -> Found:
-    home = hierarchy.home(paths.root_hash)
     return Found(
-        groups=frozenset(
-            os.path.basename(path)
-            for top in trees.tops
-            for path in hierarchy.subfolders(f"{top}{home}")
-        ),
+        groups=_find_groups(paths, trees, ("",)),
         folders=frozenset(os.listdir(paths.projects) if paths.projects.is_dir() else ()),
         data=frozenset(os.listdir(paths.containers) if paths.containers.is_dir() else ()),
         links=tuple(
@@ -90,6 +93,27 @@ def find(paths: Paths, trees: Hierarchy) -> Found:
             for name in nftables.list_tables()
             if name.startswith(f"pycompose-{paths.root_hash}-")
         ),
+        memory=memory.users(paths.memory),
+    )
+
+
+def _find_groups(paths: Paths, trees: Hierarchy, parents: Iterable[str]) -> frozenset[str]:
+    return frozenset(
+        os.path.basename(path)
+        for top in trees.tops
+        for parent in parents
+        for path in hierarchy.subfolders(f"{top}{hierarchy.home(paths.root_hash, parent)}")
+    )
+
+
+def _look_below_parents(found: Found, known: Known, paths: Paths, trees: Hierarchy) -> Found:
+    """A project that nobody knows may have groups below a `cgroup_parent` that nobody knows: only
+    then the whole trees are gone through."""
+    if found.folders <= known.projects:
+        return found
+    parents = hierarchy.find_parents(trees, paths.root_hash)
+    return frozen.replace(
+        found, parents=parents, groups=found.groups | _find_groups(paths, trees, parents)
     )
 
 
@@ -126,6 +150,11 @@ def judge(found: Found, known: Known, root_hash: str, *, alive: Collection[str])
                 name for name in found.tables - tables if not (alive and name.startswith(shared))
             )
         ),
+        memory=tuple(
+            container
+            for container, project in found.memory.items()
+            if container not in known.containers and project not in alive
+        ),
     )
 
 
@@ -145,12 +174,16 @@ def sweep(
     trees = hierarchy.detect()
     found = find(paths, trees)
     known = read_known(database)
+    found = _look_below_parents(found, known, paths, trees)
     swept = Swept()
-    alive = [one for one in found.groups - known.projects if _runs(trees, paths, one)]
+    plans = {
+        one: _containers(trees, paths, one, found.parents) for one in found.groups - known.projects
+    }
+    alive = [one for one in plans if any(map(groups.is_populated, plans[one]))]
     for project_id in alive:
-        names = [_container_of(plan) for plan in _containers(trees, paths, project_id)]
+        names = [_container_of(plan) for plan in plans[project_id]]
         if ending and project_id in found.folders:
-            _end(trees, paths, project_id)
+            _end(trees, paths, project_id, plans[project_id])
             swept.ended += names
         else:
             swept.running += names
@@ -158,7 +191,7 @@ def sweep(
     strays = judge(found, known, paths.root_hash, alive=left)
     if ending:
         _see_off(trees, paths, strays.projects)
-    _remove(strays, trees, paths, swept)
+    _remove(strays, trees, paths, swept, parents=found.parents)
     if ending and not left:
         _remove_data(paths, found.data - known.containers, swept)
     if swept.removed:
@@ -168,13 +201,11 @@ def sweep(
     return swept
 
 
-def _runs(trees: Hierarchy, paths: Paths, project_id: str) -> bool:
-    """A container does. Keeper and supervisor alone end by themselves."""
-    return any(groups.is_populated(plan) for plan in _containers(trees, paths, project_id))
-
-
-def _containers(trees: Hierarchy, paths: Paths, project_id: str) -> list[CgroupPlan]:
-    plans = groups.leaves(trees, paths.root_hash, project_id)
+def _containers(
+    trees: Hierarchy, paths: Paths, project_id: str, parents: tuple[str, ...]
+) -> list[CgroupPlan]:
+    """Those of containers: keeper and supervisor alone end by themselves."""
+    plans = groups.leaves(trees, paths.root_hash, project_id, parents=parents)
     return [plan for plan in plans if _container_of(plan) != ENGINE_LEAF]
 
 
@@ -182,10 +213,10 @@ def _container_of(plan: CgroupPlan) -> str:
     return os.path.basename(knobs.folders_of(plan)[0])
 
 
-def _end(trees: Hierarchy, paths: Paths, project_id: str) -> None:
+def _end(trees: Hierarchy, paths: Paths, project_id: str, containers: Iterable[CgroupPlan]) -> None:
     """Keeper and supervisor first, or they would start again what ends."""
     engine = hierarchy.plan_of(trees, paths.root_hash, project_id, ENGINE_LEAF)
-    for plan in (engine, *_containers(trees, paths, project_id)):
+    for plan in (engine, *containers):
         killing.kill_and_wait(plan)
 
 
@@ -204,23 +235,33 @@ def _remove_data(paths: Paths, ids: Collection[str], swept: Swept) -> None:
         swept.removed.append(f"container {container_id[:12]}")
 
 
-def _remove(strays: Strays, trees: Hierarchy, paths: Paths, swept: Swept) -> None:
+def _remove(
+    strays: Strays, trees: Hierarchy, paths: Paths, swept: Swept, *, parents: tuple[str, ...]
+) -> None:
     # tables before bridges: rules without one would hit whoever gets the subnet next
     for name in strays.tables:
         ProjectFirewall(name).remove()
     if strays.links:
         links.remove(strays.links)
     for project_id in strays.projects:
-        if _remove_project(trees, paths, project_id):
+        if _remove_project(trees, paths, project_id, parents):
             swept.removed.append(f"project {project_id}")
+    if strays.memory:
+        memory.leave(paths.memory, strays.memory)
     swept.removed += [*strays.tables, *strays.links]
 
 
-def _remove_project(trees: Hierarchy, paths: Paths, project_id: str) -> bool:
+def _remove_project(
+    trees: Hierarchy, paths: Paths, project_id: str, parents: tuple[str, ...]
+) -> bool:
     """Its empty groups and its run folder, unless its keeper is just about to do that."""
     project = paths.project(project_id)
-    if _is_kept(project) or not groups.remove_empty(trees, paths.root_hash, project_id):
+    if _is_kept(project) or not groups.remove_empty(
+        trees, paths.root_hash, project_id, parents=parents
+    ):
         return False
+    for folder in project.run.glob("shm-*"):
+        memory.remove(folder)
     files.remove_tree(project.run)
     return True
 

@@ -30,7 +30,7 @@ from runtime.values import (
     VolumeOptions,
     VolumeRecord,
 )
-from runtime.volumes import binds, named
+from runtime.volumes import binds, memory, named
 from runtime.volumes import files as injected_files
 
 _REMOVING_ALL = "removing-with-volumes"
@@ -124,6 +124,8 @@ def remove_container(
 def _remove_what_is_left(
     database: Database, paths: Paths, project_id: str, container_id: str, *, volumes: bool
 ) -> None:
+    memory.remove(paths.project(project_id).shared_memory(container_id))
+    memory.leave(paths.memory, (container_id,))
     files.remove_tree(paths.container(container_id))
     run_states.forget(paths.project(project_id), container_id)
     for name in database.delete_container(container_id, volumes=volumes):

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from runtime import spec
 from runtime.init.child import InitChild
-from runtime.init.mount_options import MountOptions
 from runtime.linux import faults, mounts, openat, proc
+from runtime.linux.mount_options import MountOptions
 from runtime.linux.proc import CgroupLine
 
 _NAMED = "name="

@@ -15,8 +15,8 @@ from runtime import spec
 from runtime.errors import RuntimeFault, describe_errno
 from runtime.init import cgroup_mount
 from runtime.init.child import InitChild
-from runtime.init.mount_options import MountOptions, parse_options, propagation_word
 from runtime.linux import faults, mounts, openat
+from runtime.linux.mount_options import MountOptions, parse_options, propagation_word
 from runtime.linux.proc import PROC_MAGIC, filesystem_magic
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY

@@ -1,8 +1,8 @@
 """What a supervisor, a keeper or a command that was killed left of a project's containers that do
-not run: cgroups and links.
+not run: cgroups, links and memory that is shared.
 
-Found by their kernel names and aliases (R02), before anything is started. What no row of the whole
-root knows is containers/leftovers.py's.
+Found by their kernel names, aliases and marks (R02), before anything is started. What no row of the
+whole root knows is containers/leftovers.py's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from runtime.networks import links
 from runtime.paths import Paths
 from runtime.state.database import Database
 from runtime.supervisor.log_writer import report
+from runtime.volumes import memory
 
 
 def remove(database: Database, paths: Paths, project_id: str, *, kept: Collection[str]) -> None:
@@ -26,6 +27,7 @@ def remove(database: Database, paths: Paths, project_id: str, *, kept: Collectio
     try:
         _remove_groups(database, paths, project_id, kept)
         _remove_links(database, paths, project_id, kept)
+        _remove_memory(database, paths, project_id, kept)
     except RuntimeFault as fault:
         # what is in the way will be said again by the start that it is in the way of
         report(f"left over: {fault.message}: {fault.answered}")
@@ -66,3 +68,15 @@ def _remove_links(database: Database, paths: Paths, project_id: str, kept: Colle
     if strays:
         report(f"left over: {', '.join(strays)}")
         links.remove(strays)
+
+
+def _remove_memory(
+    database: Database, paths: Paths, project_id: str, kept: Collection[str]
+) -> None:
+    ended = {row.id for row in database.containers(project_id)} - {*kept}
+    for container_id in ended:
+        folder = paths.project(project_id).shared_memory(container_id)
+        if folder.exists():
+            memory.remove(folder)
+    if users := ended & memory.users(paths.memory).keys():
+        memory.leave(paths.memory, users)

@@ -20,8 +20,8 @@ _BIND_WORDS = ("bind", "rbind")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeSource:
-    """What stands behind a volume's name: a folder, or a file system that each container
-    mounts anew.
+    """What stands behind a volume's name: a folder, memory that its containers share, or another
+    file system, which each container mounts anew: the kernel knows that it is the same.
     """
 
     path: str = ""
@@ -31,6 +31,15 @@ class VolumeSource:
     device: str = ""
     options: tuple[str, ...] = ()
     """Words of `o`; next to a path only `ro` has a meaning."""
+
+    @property
+    def is_memory(self) -> bool:
+        return self.type == "tmpfs"
+
+    @property
+    def access(self) -> tuple[str, ...]:
+        """What is left to say of the shared mount in each container."""
+        return ("ro",) if "ro" in self.options else ()
 
 
 def check(options: VolumeOptions) -> None:

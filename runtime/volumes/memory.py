@@ -1,28 +1,39 @@
-"""Memory that several containers share: a tmpfs in a folder of ours, for as long as its owner runs.
+"""Memory that several containers share: a tmpfs in a folder of ours.
 
-Source: Docker's `mounts/shm` of `ipc: shareable`.
+/dev/shm of `ipc: shareable` is there as long as its owner runs. A volume with `type: tmpfs` is one
+file system for all its containers, of whatever projects, from the start of the first to the end of
+the last: each leaves a mark beside the mount, which it takes away when it ends, whoever ends it.
+Source: Docker's `mounts/shm` and the counted mounts of its local volume driver.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runtime.errors import system_call
-from runtime.linux import faults, mounts
+from runtime.linux import faults, mount_options, mounts
+from runtime.volumes.driver_options import VolumeSource
+
+_MARKS = "users"
 
 
-def ensure_mounted(folder: Path, options: Iterable[str], *, flags: int = 0) -> None:
+def ensure_mounted(folder: Path, options: Iterable[str], *, source: str = "shm") -> None:
     """Make the folder and the mount in it; one that is there is kept with its content. Raises
     RuntimeFault."""
     if os.path.ismount(folder):
         return
+    parsed = mount_options.parse_options(options)
     with system_call("cannot make shared memory", tried=f"mounting {folder}", code="E445"):
         with faults.point("make shared memory"):
             folder.mkdir(parents=True, exist_ok=True)
-        mount = mounts.make_filesystem("tmpfs", options, source="shm", attributes=flags)
+        mount = mounts.make_filesystem(
+            "tmpfs", parsed.data, source=source, attributes=parsed.attributes
+        )
         place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             mounts.attach(mount, place)
@@ -37,3 +48,71 @@ def remove(folder: Path) -> None:
         mounts.detach(str(folder))
     with faults.point("remove shared memory"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- volumes
+
+
+def mount_point(memory: Path, volume: str) -> Path:
+    """Where the file system of a tmpfs volume is mounted while it has users."""
+    return memory / volume / "mount"
+
+
+def join(memory: Path, volume: str, source: VolumeSource, *, user: str, project_id: str) -> None:
+    """The container `user` has the volume from now on, until it leaves. Repeatable. Raises
+    RuntimeFault."""
+    marks, place = memory / volume / _MARKS, mount_point(memory, volume)
+    with _locked(memory):
+        if not os.path.ismount(place):
+            remove(memory / volume)  # marks of before a reboot
+        with (
+            system_call("cannot make shared memory", tried=f"making {marks}", code="E445"),
+            faults.point("mark user of shared memory"),
+        ):
+            marks.mkdir(parents=True, exist_ok=True)
+            (marks / user).write_text(project_id)
+        ensure_mounted(place, source.options, source=source.device)
+
+
+def leave(memory: Path, users: Collection[str]) -> None:
+    """They have no tmpfs volume any more; one that nobody else has goes with its content.
+    Repeatable."""
+    if not memory.is_dir():
+        return
+    with _locked(memory):
+        for folder in tuple(memory.iterdir()):
+            marks = folder / _MARKS
+            with faults.point("unmark user of shared memory"):
+                for user in users:
+                    (marks / user).unlink(missing_ok=True)
+            with suppress(OSError):  # somebody's mark is there
+                marks.rmdir()
+            if not marks.exists():
+                _take_away(folder)
+        with suppress(OSError):
+            memory.rmdir()
+
+
+def _take_away(folder: Path) -> None:
+    remove(folder / "mount")
+    remove(folder)
+
+
+def users(memory: Path) -> Mapping[str, str]:
+    """Containers that have a tmpfs volume -> their projects, as the marks say."""
+    found = {}
+    for mark in memory.glob(f"*/{_MARKS}/*"):
+        with suppress(FileNotFoundError):
+            found[mark.name] = mark.read_text()
+    return found
+
+
+@contextmanager
+def _locked(memory: Path) -> Iterator[None]:
+    """Nobody else mounts or takes away meanwhile. The folder above stays, so it bears the lock."""
+    descriptor = os.open(memory.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as a mount takes
+        yield
+    finally:
+        os.close(descriptor)

@@ -141,6 +141,40 @@ def test_a_database_that_is_lost_while_containers_run_costs_no_data_and_leaves_n
     pycompose("volume", "rm", "project_data")
 
 
+SHARING = """
+services:
+  web: &web
+    image: host
+    command: sleep 1000
+    cgroup_parent: /pct-above/inner
+    ipc: shareable
+    volumes: [memory:/memory]
+  other:
+    <<: *web
+    ipc: service:web
+volumes: {memory: {driver_opts: {type: tmpfs, device: tmpfs}}}
+"""
+
+
+def test_what_a_lost_database_does_not_name_is_found_in_places_of_the_user_s_choice(
+    pycompose: Pycompose,
+):
+    """R28: below a `cgroup_parent`, and as memory that is shared; nothing of it is touched before `down`."""
+    pycompose.compose_file(SHARING)
+    pycompose("up", "-d")
+    before = census(pycompose.paths)
+    assert len(before["mount"]) == 2
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        pycompose.paths.database.with_name(name).unlink(missing_ok=True)
+    refused = pycompose("up", "-d", check=False)
+    assert "error E325: containers run here that the state database does not know" in refused.stderr
+    after = census(pycompose.paths)
+    assert {kind: after[kind] for kind in ("cgroup", "mount", "link", "nft table")} == {
+        kind: before[kind] for kind in ("cgroup", "mount", "link", "nft table")
+    }
+    pycompose("down", "-t", "0")
+
+
 def test_a_torn_state_file_is_no_fact_and_no_obstacle(pycompose: Pycompose):
     pycompose.compose_file(STACK)
     pycompose("up", "-d")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -313,6 +315,57 @@ def test_a_named_volume_outlives_its_containers_and_an_anonymous_one_is_renewed(
         pycompose("down", "-v", "-t", "0")
         assert pycompose("volume", "ls", "-q").stdout == ""
     assert (first["web"], second["web"], third["web"]) == ("a a", "a b a b", "a b c c")
+
+
+MEMORY = {
+    "name": "memory",
+    "driver_opts": {"type": "tmpfs", "device": "ram", "o": "size=1m,nosuid,mode=700,uid=9"},
+}
+
+
+def test_a_tmpfs_volume_is_one_for_all_its_containers_and_goes_with_the_last(image: str):
+    """Also for those of another project and of a supervisor that was killed, as Docker has it."""
+
+    def sleeper(**more: Any) -> dict[str, Any]:
+        return {"image": image, "command": ["sleep", "1000"], "init": True, **more}
+
+    def ask(service: str, script: str, *words: str) -> str:
+        return pycompose(*words, "exec", "-T", service, "sh", "-c", script).stdout.strip()
+
+    with stage() as pycompose:
+        services = {
+            "one": sleeper(volumes=["data:/data"]),
+            "two": sleeper(volumes=["data:/elsewhere:ro"]),
+            "three": sleeper(volumes_from=["one"]),
+        }
+        pycompose.compose_file(document(services, volumes={"data": MEMORY}))
+        theirs = {"four": sleeper(volumes=["data:/data"])}
+        external = {"data": {"name": "memory", "external": True}}
+        other = pycompose.compose_file(document(theirs, volumes=external), "other.yaml")
+        pycompose("up", "-d")
+        pycompose("-p", "other", "-f", str(other), "up", "-d")
+        ask("one", "echo from one > /data/file")
+        for record in pycompose.paths.projects.glob("*/keeper.json"):
+            os.kill(json.loads(record.read_text())["supervisor_pid"], signal.SIGKILL)
+        seen = [
+            ask("two", "cat /elsewhere/file; touch /elsewhere/x 2>&1 || true"),
+            ask("three", "cat /data/file"),
+            ask("four", "cat /data/file", "-p", "other"),
+        ]
+        assert seen == [
+            f"from one\ntouch: /elsewhere/x: {READ_ONLY}",
+            "from one",
+            "from one",
+        ]
+        # whoever comes and goes, it stays as long as somebody has it
+        pycompose("restart", "-t", "0", "one")
+        pycompose("down", "-t", "0")
+        pycompose("up", "-d")
+        assert ask("one", "cat /data/file") == "from one"
+        pycompose("down", "-t", "0")
+        pycompose("-p", "other", "down", "-t", "0")
+        pycompose("up", "-d", "one")
+        assert ask("one", "ls -A /data") == ""
 
 
 MISSING = """\

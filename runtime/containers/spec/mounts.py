@@ -130,7 +130,7 @@ def shared_memory_options(options: ContainerOptions, context: SpecContext) -> tu
         for entry in context.defaults["mounts"]
         if entry["destination"] == "/dev/shm"
     )
-    return tuple(_sized(word, options.shm_size) for word in words if "=" in word)
+    return tuple(_sized(word, options.shm_size) for word in words)
 
 
 def _sized(word: str, size: int | None) -> str:

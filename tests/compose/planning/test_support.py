@@ -610,29 +610,6 @@ hint: make it: what `device` names is not made
     )
 
 
-SHARED = """\
-services: {web: {image: nginx, volumes: ["m:/m"]}, api: {image: nginx, volumes: ["m:/m"]}}
-volumes: {m: {driver_opts: {type: tmpfs, device: tmpfs}}}
-"""
-
-
-def test_memory_that_is_not_shared(said):
-    assert (
-        said(SHARED)
-        == """\
-compose.yaml:2:29: warning W250: each container of web and api has a tmpfs of its own: nothing is shared by it
-  2 | volumes: {m: {driver_opts: {type: tmpfs, device: tmpfs}}}
-    |                             ^^^^
-   at volumes.m.driver_opts.type
-hint: share memory by `type: none`, `o: bind`, `device: /dev/shm/m`
-
-"""
-    )
-    assert (
-        said(SHARED.replace('api: {image: nginx, volumes: ["m:/m"]}', "api: {image: nginx}")) == ""
-    )
-
-
 def test_a_volume_driver(said):
     text = """\
 services: {web: {image: nginx, volumes: ["a1:/a"]}}
