@@ -39,6 +39,7 @@ class Partial:
         self.size = 0
         self.expected = 0
         """Bytes that it will have, where that is known."""
+        self.restarts = 0
         self._on_its_way = 0
 
     def resume(self) -> None:
@@ -50,6 +51,7 @@ class Partial:
 
     def restart(self) -> None:
         """Forget everything: the sender begins anew."""
+        self.restarts += 1
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         self._hash = digests.new_hash(self._digest or "sha256:")
@@ -74,6 +76,11 @@ class Partial:
     def digest(self) -> str:
         algorithm = self._digest.partition(":")[0] or "sha256"
         return f"{algorithm}:{self._hash.hexdigest()}"
+
+    def reopen(self) -> int:
+        """A descriptor for who reads along. Opened anew, whatever the file's name is by now: a
+        duplicate would keep the lock."""
+        return os.open(f"/proc/self/fd/{self._file}", os.O_RDONLY | os.O_CLOEXEC)
 
     def synced(self) -> None:
         os.fdatasync(self._file)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from runtime.images import digests
-from runtime.images.blobs import Blobs
+from runtime.images.blobs import Blobs, Partial
+from runtime.images.following import BegunAnew, Following
 from runtime.images.http_client import Cancellation, Cancelled
 from runtime.images.manifest import Descriptor
 from runtime.images.registry import Repository
@@ -65,7 +67,9 @@ class Downloads:
         self._steps = steps
         self._cancellation = cancellation
         self._changed = threading.Condition()
-        self._done: set[str] = set()
+        self._coming: dict[str, Partial] = {}
+        self._done: dict[str, Partial | None] = {}
+        """With the file that it was written to, by us."""
         self._failure: BaseException | None = None
         count = min(AT_ONCE, len(self._waiting))
         self._threads = [
@@ -89,12 +93,41 @@ class Downloads:
         """Returns when the blob is here; at once for one that was not to be fetched. Raises what
         ended any of the downloads.
         """
-        if digest not in self._wanted:
-            return
         with self._changed:
-            self._changed.wait_for(lambda: digest in self._done or self._failure is not None)
-            if digest not in self._done and self._failure is not None:
-                raise self._failure
+            self._changed.wait_for(lambda: self.is_here(digest))
+
+    @contextmanager
+    def follow(self, digest: str) -> Iterator[Following | None]:
+        """Waits until the blob is being written by us, and its lock therefore ours; None when it is
+        here by then. Raises as `wait_for`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: digest in self._coming or self.is_here(digest))
+            partial = self._coming.get(digest)
+            is_whole = self._is_whole_of(digest)
+            following = Following(partial, self._changed, is_whole) if partial else None
+        try:
+            yield following
+        finally:
+            if following is not None:
+                following.release()
+
+    def is_here(self, digest: str) -> bool:
+        """Raises what ended the downloads before it came."""
+        if digest not in self._wanted or digest in self._done:
+            return True
+        if self._failure is not None:
+            raise self._failure
+        return False
+
+    def _is_whole_of(self, digest: str) -> Callable[[Partial], bool]:
+        def is_whole(partial: Partial) -> bool:
+            is_here = self.is_here(digest)
+            if (self._done if is_here else self._coming).get(digest, partial) is not partial:
+                raise BegunAnew
+            return is_here
+
+        return is_whole
 
     # --- in the threads
 
@@ -102,12 +135,12 @@ class Downloads:
         while (blob := self._next()) is not None:
             try:
                 with _SLOTS:
-                    self._fetch(blob)
+                    partial = self._fetch(blob)
             except BaseException as error:
                 self._fail(error)
                 return
             with self._changed:
-                self._done.add(blob.digest)
+                self._done[blob.digest] = partial
                 self._changed.notify_all()
 
     def _next(self) -> Descriptor | None:
@@ -122,30 +155,46 @@ class Downloads:
             self._changed.notify_all()
         self._cancellation.cancel()
 
-    def _fetch(self, blob: Descriptor) -> None:
+    def _fetch(self, blob: Descriptor) -> Partial | None:
+        """Returns what it was written to; None when another pull brought it meanwhile."""
         for attempt in range(1, _TRIES_OF_DAMAGED + 1):
             try:
-                self._fetch_once(blob)
+                with self._blobs.writing(blob.digest, pause=self._cancellation.pause) as partial:
+                    if partial is not None:
+                        self._fetch_into(partial, blob)
                 break
             except digests.BadDigest:
                 if attempt == _TRIES_OF_DAMAGED:
                     raise
         self._steps.tell(blob.digest, "Download complete", blob.size, blob.size)
+        return partial
 
-    def _fetch_once(self, blob: Descriptor) -> None:
-        with self._blobs.writing(blob.digest, pause=self._cancellation.pause) as partial:
-            if partial is None:  # another pull brought it meanwhile
-                return
-            partial.resume()
-            if partial.size > blob.size:
-                partial.restart()
-            seen = partial.size
+    def _fetch_into(self, partial: Partial, blob: Descriptor) -> None:
+        partial.resume()
+        if partial.size > blob.size:
+            partial.restart()
+        seen = partial.size
 
-            def on_bytes(count: int) -> None:
-                nonlocal seen
-                seen += count
-                self._steps.tell_amount(blob.digest, "Downloading", seen, blob.size)
+        def on_bytes(count: int) -> None:
+            nonlocal seen
+            seen += count
+            with self._changed:
+                self._changed.notify_all()
+            self._steps.tell_amount(blob.digest, "Downloading", seen, blob.size)
 
+        with self._shown(partial, blob):
             self._repository.fetch_blob(blob.digest, blob.size, partial, on_bytes)
             self._steps.tell(blob.digest, "Verifying Checksum", blob.size, blob.size)
             self._blobs.finish(partial, size=blob.size)
+
+    @contextmanager
+    def _shown(self, partial: Partial, blob: Descriptor) -> Iterator[None]:
+        """To those who follow, for as long as its file is open."""
+        with self._changed:
+            self._coming[blob.digest] = partial
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._coming[blob.digest]

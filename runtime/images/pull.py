@@ -1,8 +1,8 @@
 """An image from its registry: manifest, config, layers, then the rows that name it.
 
-Layers come a few at once, and the lower ones are unpacked meanwhile. What is here already is not
-asked for: a second pull is one request. Nothing is named before everything is verified and safe;
-what was verified stays for the next try.
+Layers come a few at once, and are unpacked from the lowest while they come. What is here already is
+not asked for: a second pull is one request. Nothing is named before everything is verified and
+safe; what was verified stays for the next try.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
 from runtime.images.access import Access
 from runtime.images.downloads import Downloads, Steps
+from runtime.images.following import Following
 from runtime.images.http_client import Cancellation, Cancelled
 from runtime.images.layers import no_space
 from runtime.images.manifest import Descriptor, Index, Manifest, Platform
@@ -241,9 +242,11 @@ class _Pull:
         )
         with downloads, self._space_told(parts):
 
-            def await_blob(layer: Descriptor) -> None:
-                downloads.wait_for(layer.digest)
-                unpacking.begin(layer)
+            @contextmanager
+            def arrival(layer: Descriptor) -> Iterator[Following | None]:
+                with downloads.follow(layer.digest) as following:
+                    unpacking.begin(layer, lambda: downloads.is_here(layer.digest))
+                    yield following
 
             image = self._store.add(
                 parts,
@@ -251,7 +254,7 @@ class _Pull:
                 known_as=((self._reference.repository, digest),),
                 pulled_at=time.time(),
                 on_bytes=unpacking.on_bytes,
-                await_blob=await_blob,
+                arrival=arrival,
             )
         unpacking.end()
         endpoint = self._repository.endpoint
@@ -290,17 +293,20 @@ class _Pull:
 
 
 class _Unpacking:
-    """Which layer is being unpacked, and how far."""
+    """Which layer is being unpacked, and how far: told once all of it is here."""
 
     def __init__(self, steps: Steps, cancellation: Cancellation) -> None:
         self._steps = steps
         self._cancellation = cancellation
         self._layer: Descriptor | None = None
+        self._is_here: Callable[[], bool] = lambda: True
         self._seen = 0
 
-    def begin(self, layer: Descriptor) -> None:
-        self.end()
-        self._layer, self._seen = layer, 0
+    def begin(self, layer: Descriptor, is_here: Callable[[], bool]) -> None:
+        """Also once more, for one whose sender began anew."""
+        if self._layer != layer:
+            self.end()
+        self._layer, self._is_here, self._seen = layer, is_here, 0
 
     def end(self) -> None:
         if self._layer is not None and self._seen:
@@ -311,7 +317,9 @@ class _Unpacking:
         self._cancellation.check()
         assert self._layer is not None
         self._seen += count
-        self._steps.tell_amount(self._layer.digest, "Extracting", self._seen, self._layer.size)
+        if self._is_here():
+            size = self._layer.size
+            self._steps.tell_amount(self._layer.digest, "Extracting", self._seen, size)
 
 
 def _check_size(data: bytes, entry: Descriptor) -> None:

@@ -14,21 +14,22 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import InUse, NotFound
 from runtime.images import manifest
 from runtime.images.blobs import Blobs
+from runtime.images.following import Following
 from runtime.images.reference import Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, tag_of
 from runtime.images.unpacking import OnBytes, Stack, discard, locked
 from runtime.paths import Paths
 from runtime.state.database import Database
 
-AwaitBlob = Callable[[manifest.Descriptor], None]
-"""Returns when the layer's blob is here."""
+Arrival = Callable[[manifest.Descriptor], AbstractContextManager[Following | None]]
+"""Waits for a layer's blob until it is here (None), or until it comes and can be followed."""
 
 
 class Parts(NamedTuple):
@@ -99,15 +100,15 @@ class Store:
         known_as: Sequence[tuple[str, str]] = (),
         pulled_at: float | None = None,
         on_bytes: OnBytes | None = None,
-        await_blob: AwaitBlob | None = None,
+        arrival: Arrival | None = None,
         stack: Stack | None = None,
     ) -> ImageRow:
         """Unpack what is not unpacked yet, then write the rows. Call within `adding`.
 
-        With `await_blob` the layers' blobs may still be coming: it is asked for each in turn. A
+        With `arrival` the layers' blobs may still be coming: it is asked for each in turn. A
         `stack` is given by who unpacked them all already.
         """
-        layers = (stack or self._stacked(parts, on_bytes, await_blob)).rows
+        layers = (stack or self._stacked(parts, on_bytes, arrival)).rows
         manifest_digest = self.blobs.put(parts.manifest)
         config = parts.config.image
         image = ImageRow(
@@ -142,13 +143,19 @@ class Store:
         return Stack(self.paths.images, self.rows, config.diff_ids, on_bytes)
 
     def _stacked(
-        self, parts: Parts, on_bytes: OnBytes | None, await_blob: AwaitBlob | None
+        self, parts: Parts, on_bytes: OnBytes | None = None, arrival: Arrival | None = None
     ) -> Stack:
         stack = self.stack(parts.config, len(parts.layers), on_bytes)
         for blob in parts.layers:
-            if await_blob is not None:
-                await_blob(blob)
-            stack.put(blob.digest)
+            while arrival is not None:
+                with arrival(blob) as following:
+                    if following is None:
+                        stack.put(blob.digest)
+                        break
+                    if stack.follow(blob.digest, following):
+                        break
+            else:
+                stack.put(blob.digest)
         return stack
 
     def ensure_layers(self, image: ImageRow) -> None:
@@ -167,7 +174,7 @@ class Store:
                 if not self.blobs.has(layer.digest, size=layer.size):
                     raise _incomplete(image)
             parts = Parts(b"", document.media_type, config, document.layers)
-            self._stacked(parts, None, None)
+            self._stacked(parts)
 
     def _read(self, image: ImageRow, digest: str, limit: int) -> bytes:
         try:

@@ -3,9 +3,9 @@
     images/layers/NAME            an unpacked layer; NAME.*.new while it is made, NAME.gone later
     images/locks/HEX              one lock a layer, by its diff ID
 
-A layer comes from a blob that is here, or from an archive; then it becomes a blob on the way, and
-nothing is read twice. Either way what is wrong is found before anything has its name, and the
-order is that of R29: blob and files safe, then their names, then the layer's row.
+A layer comes from a blob that is here or still on its way, or from an archive; then it becomes a
+blob on the way, and nothing is read twice. Either way what is wrong is found before anything has
+its name, and the order is that of R29: blob and files safe, then their names, then the layer's row.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 from runtime.images import digests
 from runtime.images.blobs import Blobs, Partial
+from runtime.images.following import BegunAnew, Following
 from runtime.images.layers import Unpacked, unpack_layer
 from runtime.images.rows import ImageRows, LayerRow
 from runtime.images.streams import Ahead, Measured, opened
@@ -52,6 +53,19 @@ class Stack:
         """The next layer, from a blob that is here. Raises DamagedBlob, BadDigest, BadArchive."""
         self._add(_Kept(self._blobs, blob, self._on_bytes))
 
+    def follow(self, blob: str, following: Following) -> bool:
+        """The next layer, from a blob that is still coming, whose partial file the caller has the
+        lock of: this waits with the layer's lock, and who has both takes them in that order.
+
+        Returns False when the sender began anew, which is no one's fault: try again. Raises as
+        `put`, and what ended the download.
+        """
+        try:
+            self._add(_Followed(following, blob, self._on_bytes))
+        except BegunAnew:
+            return False
+        return True
+
     def take(self, chunks: Iterable[bytes], *, expected: str = "", size: int) -> tuple[str, int]:
         """The next layer, from bytes that become a blob; returns (digest, size) of the blob.
 
@@ -66,16 +80,19 @@ class Stack:
             self._blobs.check_room(size)
             incoming = _Incoming(self._blobs, partial, expected, iter(chunks), self._on_bytes)
             self._add(incoming)
-            incoming.keep()
             return incoming.digest, partial.size
 
     # --- one layer
 
     def _add(self, source: _Source) -> None:
-        diff_id = self._waiting.pop()
-        self._chain = _chain_id(self._chain, diff_id)
+        diff_id = self._waiting[-1]
         lowers = tuple(self._layers / layer.folder for layer in reversed(self.rows))
-        self.rows.append(self._ensure_layer(_Job(diff_id, self._chain, lowers), source))
+        job = _Job(diff_id, _chain_id(self._chain, diff_id), lowers)
+        row = self._ensure_layer(job, source)
+        source.keep()
+        self._waiting.pop()
+        self._chain = job.chain_id
+        self.rows.append(row)
 
     def _ensure_layer(self, job: _Job, source: _Source) -> LayerRow:
         if (found := self._find_layer(job)) is not None:
@@ -132,6 +149,7 @@ def _unpack_into(folder: Path, job: _Job, source: _Source) -> Unpacked:
     """Each step in a thread, beside the others. V53: both digests count."""
     try:
         with ExitStack() as threads:
+            threads.callback(source.close)
             packed = threads.enter_context(Ahead(source.chunks()))
             compression, plain = opened(packed)
             content: Iterable[bytes] = plain
@@ -177,6 +195,9 @@ class _Source(Protocol):
     def keep(self) -> None:
         """Have the blob safe and under its name. A second time does nothing."""
 
+    def close(self) -> None:
+        """Nobody wants more of it: a thread that waits in `chunks` is to return."""
+
 
 class _Kept:
     """A blob that is here."""
@@ -218,6 +239,39 @@ class _Kept:
 
     def keep(self) -> None:
         pass
+
+    def close(self) -> None:
+        pass
+
+
+class _Followed:
+    """A blob that another thread fetches and verifies."""
+
+    def __init__(self, following: Following, digest: str, on_bytes: OnBytes | None) -> None:
+        self._following = following
+        self._on_bytes = on_bytes
+        self.algorithm = digest.partition(":")[0]
+        self.digest = digest
+
+    def __str__(self) -> str:
+        return f"layer {self.digest[:19]}"
+
+    def chunks(self) -> Iterator[bytes]:
+        return _reported(self._following.chunks(), self._on_bytes)
+
+    def verify(self) -> None:
+        self._following.wait()
+
+    def doubt(self) -> None:
+        """Of two wrongs the digest is the one to tell: the other may follow from it."""
+        self.verify()
+
+    def keep(self) -> None:
+        """Its layer may have been here, so that nothing was read."""
+        self.verify()
+
+    def close(self) -> None:
+        self._following.close()
 
 
 class _Incoming:
@@ -272,6 +326,9 @@ class _Incoming:
             self.verify()
             self._blobs.finish(self._partial)
             self._is_kept = True
+
+    def close(self) -> None:
+        pass
 
 
 def _reported(chunks: Iterator[bytes], on_bytes: OnBytes | None) -> Iterator[bytes]:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import RuntimeFault
+from runtime.images import archive
 from runtime.linux import faults
 from runtime.paths import find_paths
 from tests.fakes import layouts, scripted_registry
 from tests.fakes.scripted_registry import ScriptedRegistry
-from tests.runtime.images.remote import opened
+from tests.runtime.images.remote import AMD64, opened
 from tests.runtime.images.tars import Tar
 
 NOISE = os.urandom(1 << 20)
@@ -143,6 +144,37 @@ def test_processes_that_pull_the_same_image_at_once_fetch_it_once(
     for layer in IMAGE.layers:
         assert registry.count(f"^GET .*/blobs/{layer.digest}") == 1
     check_whole(root, f"{registry.host}/shop/web:1")
+
+
+def test_a_pull_and_a_load_of_the_same_layers_do_not_wait_for_each_other_for_ever(
+    root: Path, registry: ScriptedRegistry, tmp_path: Path
+):
+    """Both hold a partial file and a layer's lock: whoever has both took them in the same order."""
+    layout = layouts.layout(tmp_path / "layout", IMAGE)
+    paths = find_paths({"PYCOMPOSE_ROOT": str(root)})
+    with opened(paths, root):
+        pass  # the database is there
+
+    def load() -> None:
+        with opened(paths, root) as remote:
+            archive.load(remote.store, layout, wanted=AMD64)
+
+    for _ in range(5):
+        children = []
+        for work in (lambda: pull(root, registry), load) * 2:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    work()
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            children.append(pid)
+        assert [os.waitpid(pid, 0)[1] for pid in children] == [0, 0, 0, 0]
+        check_whole(root, f"{registry.host}/shop/web:1")
+        with opened(paths, root) as remote:
+            for image in remote.store.rows.all():
+                remote.store.remove(image.id, force=True)
 
 
 def test_a_disk_that_is_full_leaves_nothing_half_made_and_what_came_is_kept(
