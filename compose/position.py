@@ -29,11 +29,13 @@ class File:
     for it.
     """
 
-    __slots__ = ("_lines", "is_secret", "is_yaml", "path", "text")
+    __slots__ = ("_lines", "is_secret", "is_yaml", "name", "path", "text")
 
     def __init__(self, path: str, text: str = "") -> None:
         self.path = path
         self.text = text
+        self.name = ""
+        """How people know it, where that is not its path: a remote file."""
         self._lines: list[str] | None = None
         self.is_secret = False
         """The values in it are not for a terminal or a log: an env file."""
@@ -54,6 +56,8 @@ class File:
     @property
     def shown(self) -> str:
         """The name for messages: relative to the current folder when it lies below it."""
+        if self.name:
+            return self.name
         if self.path == "-" or not os.path.isabs(self.path):
             return self.path
         try:

@@ -25,6 +25,7 @@ _PLAIN = re.compile(rb"[ \t]+(?:([A-Za-z0-9][\w-]*)|'([\w-]+)'|\"([\w-]+)\")[ \t
 _UNUSUAL = re.compile(rb"""^(?:["']name["']\s*:|\{|\?|<<)""", re.MULTILINE)
 """Forms of YAML in which a name would look different."""
 _VARIABLE = re.compile(rb"COMPOSE_(?:PROJECT_NAME|FILE|PATH_SEPARATOR|ENV_FILES)")
+_MAYBE_REMOTE = re.compile(r"://|^github\.com/|@.*:")
 _NORMAL = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -74,6 +75,8 @@ def _files(options: StackOptions, environment: Mapping[str, str], cwd: str) -> I
     named = options.files or (tuple(variable.split(separator)) if variable else ())
     if named:
         for name in named:
+            if _MAYBE_REMOTE.search(name):
+                raise _Unclear
             yield name if name == "-" else os.path.normpath(os.path.join(cwd, name))
     else:
         yield from _nearest(_home(options, cwd, ""))

@@ -34,8 +34,10 @@ from runtime.values import (
 )
 
 if TYPE_CHECKING:  # 60 ms of model and loader, which half of the verbs do without
-    from compose.loading.request import Loaded
+    from compose.loading.remote import Remote
+    from compose.loading.request import Loaded, LoadRequest
     from compose.model.project import Project
+    from compose.tree import Node
 
 HOOK = "com.docker.compose.hook"
 """As in planning/labels.py, which brings the model along."""
@@ -99,6 +101,7 @@ class Reading:
         self._place: Place | None = None
         self._are_warnings_told = False
         self._loaded: Loaded | None = None
+        self._opened_remote: Remote | None = None
         self._engine: Engine | None = None
 
     # --- the project
@@ -135,25 +138,51 @@ class Reading:
         told, self._are_warnings_told = self._are_warnings_told, True
         return () if told else self.warnings
 
+    @property
+    def fetched(self) -> tuple[str, ...]:
+        """The names of the remote files that the project is made of; loads the project."""
+        self._load()
+        return tuple(self._remote.fetched)
+
+    def written(self) -> Node:
+        """The project's files with their variables as they are written: the same files, when they
+        are remote. Raises InvalidFile, NotFound."""
+        from compose.loading.pipeline import load_model
+        from compose.model.attribute import replace
+
+        self._load()
+        return load_model(replace(self._request(), interpolate=False, consistency=False)).tree
+
     def _load(self) -> Loaded:
         if self._loaded is None:
             from compose.loading.pipeline import load
-            from compose.loading.request import LoadRequest
 
-            asked = self._options
-            self._loaded = load(
-                LoadRequest(
-                    files=asked.files,
-                    project_name=asked.project_name,
-                    profiles=asked.profiles or None,
-                    env_files=asked.env_files,
-                    project_directory=asked.project_directory,
-                    environment=self._environment,
-                    cwd=asked.folder,
-                    all_resources=asked.all_resources,
-                )
-            )
+            self._loaded = load(self._request())
         return self._loaded
+
+    def _request(self) -> LoadRequest:
+        from compose.loading.request import LoadRequest
+
+        asked = self._options
+        return LoadRequest(
+            files=asked.files,
+            project_name=asked.project_name,
+            profiles=asked.profiles or None,
+            env_files=asked.env_files,
+            project_directory=asked.project_directory,
+            environment=self._environment,
+            cwd=asked.folder,
+            all_resources=asked.all_resources,
+            remote=self._remote,
+        )
+
+    @property
+    def _remote(self) -> Remote:
+        if self._opened_remote is None:
+            from compose.artifacts import open_remote
+
+            self._opened_remote = open_remote(self._environment)
+        return self._opened_remote
 
     def _project_or_labels(self) -> Project:
         """For verbs that need no file: with a name given and no file named, labels say it all."""

@@ -45,6 +45,7 @@ from runtime.values import (
 )
 
 if TYPE_CHECKING:
+    from runtime.images.artifacts import Artifact
     from runtime.images.managing import ImageManager
 
 START_ATTEMPTS = 3
@@ -341,6 +342,24 @@ class Engine:
         from runtime.images import remote
 
         return await remote.pin(reference)
+
+    @staticmethod
+    def find_artifact_digest(reference: str, *, seconds: float) -> str:
+        """What a name of an artifact means in its registry now. Raises NotFound, RuntimeFault."""
+        from runtime.images import artifacts
+
+        return artifacts.find_artifact_digest(reference, seconds=seconds)
+
+    @staticmethod
+    def fetch_artifact(
+        reference: str, *, type: str, config_type: str, limit: int, seconds: float
+    ) -> Artifact:
+        """What a registry keeps that is no image, as images/artifacts.py. Nothing is stored."""
+        from runtime.images import artifacts
+
+        return artifacts.fetch_artifact(
+            reference, type=type, config_type=config_type, limit=limit, seconds=seconds
+        )
 
     def known_login(self, registry: str) -> Login | None:
         """Raises RuntimeFault for a broken file or helper."""

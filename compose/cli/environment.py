@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from compose.cli.remote_stack import names_remote
+
 if TYPE_CHECKING:
     from compose.cli.context import Context
 
@@ -38,8 +40,9 @@ def _files(context: Context) -> tuple[str, ...]:
     if context.switch("COMPOSE_DISABLE_ENV_FILE"):
         return ()
     folder = flags.project_directory
-    if not folder and flags.files and flags.files[0] != "-":
-        folder = os.path.dirname(flags.files[0])
+    first = flags.files[0] if flags.files else "-"
+    if not folder and first != "-" and not names_remote(first):
+        folder = os.path.dirname(first)
     return (os.path.join(folder, ".env"),)
 
 

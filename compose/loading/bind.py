@@ -340,7 +340,16 @@ _LIKE = {
 }
 BINDERS: dict[str, Binder] = {
     **dict.fromkeys(
-        ("str", "HostPath", "SourcePath", "WatchedPath", "ContextPath", "BindSource", "str | None"),
+        (
+            "str",
+            "ComposePath",
+            "HostPath",
+            "SourcePath",
+            "WatchedPath",
+            "ContextPath",
+            "BindSource",
+            "str | None",
+        ),
         _text,
     ),
     **dict.fromkeys(("bool", "bool | None"), _boolean),

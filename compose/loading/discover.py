@@ -16,6 +16,7 @@ from compose.loading.dotenv import parse_dotenv
 from compose.loading.environment import Environment
 from compose.loading.naming import said_name
 from compose.loading.parse import MOST_BYTES, decode
+from compose.loading.remote_names import is_remote
 from compose.loading.report import Report
 from compose.loading.request import LoadRequest
 from compose.model.attribute import attribute, attributes
@@ -33,10 +34,14 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 
 @attributes
 class Sources:
-    """What is to be loaded: absolute files (`-` is standard input), in the order of merging."""
+    """What is to be loaded: absolute files (`-` is standard input), in the order of merging.
+
+    `naming_dir` is whose name the project gets when nothing says one.
+    """
 
     files: tuple[str, ...] = attribute()
     working_dir: str = attribute()
+    naming_dir: str = attribute()
     environment: Environment = attribute()
 
 
@@ -62,12 +67,24 @@ def discover(request: LoadRequest, report: Report) -> Sources:
         )
     folder = _folder(request, cwd, files)
     _fill(environment, shell, request, cwd, folder, report)
-    return Sources(files=files, working_dir=folder, environment=environment)
+    files = tuple(local for name in files for local in _fetched(name, report))
+    return Sources(
+        files=files,
+        # what is remote has its paths in its copy, and its name and .env from where the user is
+        working_dir=_folder(request, cwd, files),
+        naming_dir=folder,
+        environment=environment,
+    )
+
+
+def _fetched(name: str, report: Report) -> tuple[str, ...]:
+    return report.remote.files_of(name) if is_remote(name) else (name,)
 
 
 def _absolute(cwd: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(
-        name if name == "-" else os.path.normpath(os.path.join(cwd, name)) for name in names
+        name if name == "-" or is_remote(name) else os.path.normpath(os.path.join(cwd, name))
+        for name in names
     )
 
 
@@ -75,7 +92,7 @@ def _folder(request: LoadRequest, cwd: str, files: tuple[str, ...]) -> str:
     if request.project_directory:
         return os.path.normpath(os.path.join(cwd, request.project_directory))
     first = next((file for file in files if file != "-"), None)
-    return os.path.dirname(first) if first else cwd
+    return os.path.dirname(first) if first and not is_remote(first) else cwd
 
 
 def _from_variable(environment: Mapping[str, str], cwd: str) -> tuple[str, ...]:
@@ -157,7 +174,7 @@ def read_env_files(
     """Fill gaps of the environment; a later file wins over an earlier and may refer to it."""
     read = Environment()
     for path in paths:
-        file = read_text(path, where, what="env file")
+        file = read_text(path, report, where, what="env file")
 
         def unset(name: str, where: Position) -> None:
             report.warn_unset(name, where, environment)
@@ -173,17 +190,21 @@ def read_env_files(
 # ---------------------------------------------------------------------------------------------
 
 
-def read_text(path: str, where: Position | None = None, *, what: str = "file") -> File:
+def read_text(
+    path: str, report: Report, where: Position | None = None, *, what: str = "file"
+) -> File:
     """A regular file, or standard input for `-`. Raises InvalidFile with the place that named
     it."""
     if path == "-":
         return decode(path, sys.stdin.buffer.read(MOST_BYTES + 1))
+    report.remote.refuse_outside(path, where)
     try:
-        file = decode(path, _read(path))
-        file.is_secret = what == "env file"
-        return file
+        data = _read(path)
     except OSError as error:
-        raise _unreadable(path, error, where, what) from error
+        raise _unreadable(path, error, where, what, report) from error
+    file = decode(path, data, report.remote.shown(path))
+    file.is_secret = what == "env file"
+    return file
 
 
 def _read(path: str) -> bytes:
@@ -202,8 +223,10 @@ def _is_null(descriptor: int) -> bool:
     return os.fstat(descriptor).st_rdev == os.stat(os.devnull).st_rdev
 
 
-def _unreadable(path: str, error: OSError, where: Position | None, what: str) -> InvalidFile:
-    shown = File(path).shown
+def _unreadable(
+    path: str, error: OSError, where: Position | None, what: str, report: Report
+) -> InvalidFile:
+    shown = report.shown(path)
     reason = (error.strerror or str(error)).lower()
     message = f"cannot read the {what} {shown}: {reason}"
     return InvalidFile(Fault("E002", message, where=where, hint=_nearest_file(path)))

@@ -73,7 +73,7 @@ class _Reading:
             message = f"unknown format `{env_file.format}` of an env file"
             where = self.origins.nearest((*path[:-1], "format"))
             raise InvalidFile(Fault("E072", message, where=where, hint="leave it out, or say raw"))
-        file = _text_of(env_file.path, where)
+        file = self._text_of(env_file.path, where)
 
         def lookup(name: str) -> str | None:
             value = self.environment.get(name)
@@ -84,6 +84,9 @@ class _Reading:
                 return parse_raw(file, lookup)
             return parse_dotenv(file, lookup, self._unset, found)
 
+    def _text_of(self, path: str, where: Position | None) -> File:
+        return read_text(path, self.report, where, what="env file")
+
     def _unset(self, name: str, where: Position) -> None:
         self.report.warn_unset(name, where, self.environment)
 
@@ -91,7 +94,7 @@ class _Reading:
         found: dict[str, str] = {}
         for index, path in enumerate(service.label_file):
             where = self.origins.nearest(("services", service.name, "label_file", index))
-            file = _text_of(path, where)
+            file = self._text_of(path, where)
             read = parse_dotenv(file, dict(found).get, self._unset)
             found.update({name: variable.value for name, variable in read.items()})
             self._note("labels", service, read, service.labels, where)
@@ -112,7 +115,3 @@ class _Reading:
                 step = Step("env_file", attribute, where)
                 origin = Origin(at.file, at.line, at.column, (step,))
                 self.origins.add(("services", service.name, attribute, name), origin)
-
-
-def _text_of(path: str, where: Position | None) -> File:
-    return read_text(path, where, what="env file")

@@ -14,14 +14,16 @@ from compose.errors import Fault, InvalidFile, Path, nearest
 from compose.loading.canonical import lengthen
 from compose.loading.merge import merge, remove
 from compose.loading.paths import absolute, resolve
+from compose.loading.remote_names import is_remote
 from compose.loading.report import Report
+from compose.model import copies
 from compose.model.attribute import Attribute
 from compose.model.project import ROOT
 from compose.tree import Node, Origin, Step
 
-ReadServices = Callable[[str, Node], "tuple[Node | None, list[Path]]"]
-"""(absolute path, node that names it) -> the whole interpolated tree of that file, and the paths
-that it resets."""
+ReadServices = Callable[[tuple[str, ...], Node], "tuple[Node | None, list[Path]]"]
+"""(absolute paths of the files behind one name, node that says it) -> their whole interpolated
+tree, and the paths that it resets."""
 LONGEST_CHAIN = 100
 """Services that extend each other, one after the other."""
 
@@ -84,9 +86,14 @@ class Extending:
     def _source_of(self, file: Node | None, source: _Source) -> _Source:
         if file is None:
             return source
-        path = os.path.normpath(os.path.join(source.folder, file.text))
+        remote = self.report.remote
+        if is_remote(file.text):
+            paths = remote.files_of(file.text, file.origin)
+        else:
+            paths = (remote.join(source.folder, file.text, file.origin),)
+        path = paths[0]
         if path not in self.sources:
-            root, replaced = self.read(path, file)
+            root, replaced = self.read(paths, file)
             self.sources[path] = _Source(root, path, os.path.dirname(path), replaced)
         return self.sources[path]
 
@@ -119,9 +126,11 @@ class Extending:
         base = base.through(Step("extends", f"services.{name}", extends.named_at))
         if base_source is not source:
             base = lengthen(base, shape, self.report, ("services", name))
-            folder = os.path.relpath(base_source.folder, source.folder)
-            join = _relative(folder, self.home)
-            resolve(base, shape, join, self.report)
+            if copies.top_of(base_source.folder):
+                join = absolute(base_source.folder, self.home)
+            else:
+                join = _relative(os.path.relpath(base_source.folder, source.folder), self.home)
+            resolve(base, shape, join, self.report, base=base_source.folder)
         for path in source.replaced:
             if path[:2] == ("services", name):
                 remove(base, path[2:])

@@ -10,6 +10,7 @@ from compose.errors import Fault, InvalidFile
 from compose.loading.discover import read_env_files
 from compose.loading.environment import Environment
 from compose.loading.hints import HINTS
+from compose.loading.remote_names import is_remote
 from compose.loading.report import Report
 from compose.model.attribute import attribute, attributes
 from compose.tree import Node, Step
@@ -75,14 +76,22 @@ def _inclusion(
     if paths is None or not list(_texts(paths)):
         message = "an item of `include` needs a `path`"
         raise InvalidFile(Fault("E034", message, where=item.origin, path=path))
-    files = tuple(os.path.normpath(os.path.join(working_dir, text)) for text in _texts(paths))
+    files = tuple(
+        file for text in _texts(paths) for file in _files(text, working_dir, item, report)
+    )
     directory = item.get("project_directory")
     folder = os.path.dirname(files[0])
     if directory is not None and directory.text:
         folder = os.path.normpath(os.path.join(working_dir, directory.text))
     inner = environment.copy()
-    read_env_files(_env_files(item, working_dir, folder), inner, report, item.origin)
+    read_env_files(_env_files(item, working_dir, folder, report), inner, report, item.origin)
     return Inclusion(node=item, files=files, working_dir=folder, environment=inner)
+
+
+def _files(text: str, working_dir: str, item: Node, report: Report) -> tuple[str, ...]:
+    if is_remote(text):
+        return report.remote.files_of(text, item.origin)
+    return (report.remote.join(working_dir, text, item.origin),)
 
 
 def _texts(node: Node) -> Iterator[str]:
@@ -91,7 +100,7 @@ def _texts(node: Node) -> Iterator[str]:
             yield part.value
 
 
-def _env_files(item: Node, working_dir: str, folder: str) -> list[str]:
+def _env_files(item: Node, working_dir: str, folder: str, report: Report) -> list[str]:
     given = item.get("env_file")
     if given is None:
         path = os.path.join(folder, ".env")
@@ -100,7 +109,7 @@ def _env_files(item: Node, working_dir: str, folder: str) -> list[str]:
     for part in given.items or [given]:
         if not part.text or part.text == os.devnull:
             continue
-        path = os.path.normpath(os.path.join(working_dir, part.text))
+        path = report.remote.join(working_dir, part.text, part.origin)
         if not os.path.isfile(path):
             message = f"the env file {part.text} does not exist"
             hint = HINTS["E003"]

@@ -45,31 +45,36 @@ class Document:
         self.replaced = replaced
 
 
-def decode(path: str, data: bytes) -> File:
-    """The text of a file. Raises InvalidFile for what is too large or no UTF-8."""
+def decode(path: str, data: bytes, name: str = "") -> File:
+    """The text of a file, `name` its name for people if that is another. Raises InvalidFile for
+    what is too large or no UTF-8."""
+    file = File(path)
+    file.name = name
     if len(data) > MOST_BYTES:
         limit = MOST_BYTES // 1024 // 1024
         raise InvalidFile(
             Fault(
                 "E016",
                 f"the file has more than {limit} MiB",
-                where=Position(File(path), 1, 1),
+                where=Position(file, 1, 1),
                 hint="a Compose file holds descriptions; mount large data as a file",
             )
         )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return File(path, data.decode("utf-16", "replace").removeprefix("\ufeff"))
+        file.text = data.decode("utf-16", "replace").removeprefix("\ufeff")
+        return file
     try:
-        return File(path, data.decode("utf-8-sig"))
+        file.text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, data, error) from None
+        raise _not_utf8(file, data, error) from None
+    return file
 
 
-def _not_utf8(path: str, data: bytes, error: UnicodeDecodeError) -> InvalidFile:
+def _not_utf8(file: File, data: bytes, error: UnicodeDecodeError) -> InvalidFile:
     start = data.rfind(b"\n", 0, error.start) + 1
     line = data.count(b"\n", 0, error.start) + 1
     column = len(data[start : error.start].decode("utf-8", "replace")) + 1
-    file = File(path, data.decode("utf-8", "replace"))
+    file.text = data.decode("utf-8", "replace")
     message = f"byte 0x{data[error.start]:02x} is not UTF-8"
     where = Position(file, line, column)
     return InvalidFile(Fault("E010", message, where=where, hint="save the file as UTF-8"))

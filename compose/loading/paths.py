@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable
 
 from compose.errors import Path
+from compose.loading.remote_names import is_remote, leads_out
 from compose.loading.report import Report
+from compose.model import copies
 from compose.model.attribute import Attribute
 from compose.model.units import print_scalar
 from compose.tree import Node
@@ -43,16 +45,18 @@ def followed(path: str) -> str:
     return path
 
 
-def resolve(root: Node, shape: Attribute, join: Join, report: Report) -> None:
-    """Complete every path of a tree in place."""
-    _Paths(join, report).visit(root, shape, None, ())
+def resolve(root: Node, shape: Attribute, join: Join, report: Report, *, base: str = "") -> None:
+    """Complete every path of a tree in place. What a remote file says lies in the copy that `base`
+    is in."""
+    _Paths(join, report, copies.top_of(base)).visit(root, shape, None, ())
     report.finish()
 
 
 class _Paths:
-    def __init__(self, join: Join, report: Report) -> None:
+    def __init__(self, join: Join, report: Report, copy: str) -> None:
         self.join = join
         self.report = report
+        self.copy = copy
 
     def visit(self, node: Node, shape: Attribute, parent: Node | None, path: Path) -> None:
         kind = _KINDS.get(shape.annotation)
@@ -79,16 +83,27 @@ class _Paths:
             text = print_scalar(text)  # a folder with such a name
         if not isinstance(text, str):
             return
+        if kind == "compose" and is_remote(text):
+            return
         if kind == "context" and ("://" in text or text.startswith(_REMOTE)):
             return
         if kind == "source" and not self._is_bind(leaf, parent, path):
             return
         if kind in ("file", "source"):
             if not _WINDOWS.match(text):
-                leaf.value = self.join(text)
+                leaf.value = self._joined(leaf, text, kind, path)
         elif text:
-            joined = self.join(text)
+            joined = self._joined(leaf, text, kind, path)
             leaf.value = followed(joined) if kind == "watched" else joined
+
+    def _joined(self, leaf: Node, text: str, kind: str, path: Path) -> str:
+        joined = self.join(text)
+        is_read = kind in ("path", "file")  # by us; a mount may show any folder
+        is_relative = text[:1] not in ("/", "~")
+        if self.copy and is_read and is_relative and copies.top_of(joined) != self.copy:
+            (fault,) = leads_out(text, leaf.origin).faults
+            self.report.refuse(fault.code, fault.message, leaf.origin, path, hint=fault.hint)
+        return joined
 
     def _is_bind(self, leaf: Node, parent: Node | None, path: Path) -> bool:
         mount = parent.get("type") if parent is not None else None
@@ -105,6 +120,7 @@ class _Paths:
 
 
 _KINDS = {
+    "ComposePath": "compose",
     "HostPath": "path",
     "tuple[HostPath, ...]": "path",
     "SourcePath": "file",

@@ -25,6 +25,7 @@ from compose.loading.merge import merge, remove
 from compose.loading.naming import project_name
 from compose.loading.parse import Document, parse
 from compose.loading.paths import absolute, resolve
+from compose.loading.remote import Remote
 from compose.loading.report import Report
 from compose.loading.request import Loaded, LoadedTree, LoadRequest
 from compose.loading.select import apply_profiles, select_services
@@ -102,8 +103,8 @@ def f_reset(model: Model, document: Document, root: Node) -> None:
 
 
 def g_extend(model: Model, document: Document, root: Node) -> None:
-    def read(path: str, named_by: Node) -> tuple[Node | None, list[Path]]:
-        return read_base(model, path, named_by)
+    def read(paths: tuple[str, ...], named_by: Node) -> tuple[Node | None, list[Path]]:
+        return read_base(model, paths, named_by)
 
     extending = Extending(model.report, read, model.working_dir, model.home)
     extending.document(root, document.file.path, document.replaced)
@@ -179,7 +180,8 @@ def o_checks(model: Model, tree: Node) -> None:
 
 def p_paths(model: Model, tree: Node) -> None:
     if model.request.resolve_paths:
-        resolve(tree, ROOT, absolute(model.working_dir, model.home), model.report)
+        join = absolute(model.working_dir, model.home)
+        resolve(tree, ROOT, join, model.report, base=model.working_dir)
 
 
 def q_values(model: Model, tree: Node) -> None:
@@ -222,7 +224,7 @@ def read_documents(path: str, report: Report, where: Position | None = None) -> 
         message = f"more than {MOST_FILES} files are read"
         hint = "do two files include each other more than once?"
         raise InvalidFile(Fault("E015", message, where=where, hint=hint))
-    return parse(read_text(path, where), report)
+    return parse(read_text(path, report, where), report)
 
 
 def read_all(paths: Iterable[str], report: Report) -> list[Document]:
@@ -248,36 +250,42 @@ def read_included(model: Model, inclusion: Inclusion) -> Node:
     documents: list[Document] = []
     with model.report.within("included from", where):
         for path in inclusion.files:
-            refuse_circle(path, model.chain, where)
+            refuse_circle(path, model.chain, where, model.report)
             documents += read_documents(path, model.report, where)
         inner.chain = (*model.chain, *inclusion.files)
         tree = fold(inner, documents)
     if tree is None:
-        raise empty_files(inclusion.files)
+        raise empty_files(inclusion.files, model.report)
     model.contents.update(inner.contents)
     return tree
 
 
-def refuse_circle(path: str, chain: tuple[str, ...], where: Position) -> None:
+def refuse_circle(path: str, chain: tuple[str, ...], where: Position, report: Report) -> None:
     """A file that includes itself, over others or not. Raises InvalidFile."""
     real = [os.path.realpath(part) for part in chain]
     if os.path.realpath(path) not in real:
         return
     circle = [*chain[real.index(os.path.realpath(path)) :], path]
-    names = " -> ".join(File(part).shown for part in circle)
+    names = " -> ".join(report.shown(part) for part in circle)
     message = f"files include each other in a circle: {names}"
     raise InvalidFile(Fault("E062", message, where=where, hint="take one `include` away"))
 
 
-def read_base(model: Model, path: str, named_by: Node) -> tuple[Node | None, list[Path]]:
-    """The tree of a file that `extends` names, as far as extends needs it, and the paths that it
-    resets. Raises InvalidFile."""
-    if path in model.bases:
-        return model.bases[path]
+def read_base(
+    model: Model, paths: tuple[str, ...], named_by: Node
+) -> tuple[Node | None, list[Path]]:
+    """The tree of what `extends` names (one file, or those of one artifact), as far as extends
+    needs it, and the paths that it resets. Raises InvalidFile."""
+    if paths[0] in model.bases:
+        return model.bases[paths[0]]
     tree: Node | None = None
     replaced: list[Path] = []
     with model.report.within("extended from", named_by.origin):
-        for document in read_documents(path, model.report, named_by.origin):
+        for document in [
+            document
+            for path in paths
+            for document in read_documents(path, model.report, named_by.origin)
+        ]:
             if document.root is None:
                 continue
             require_mapping(document.root)
@@ -289,14 +297,16 @@ def read_base(model: Model, path: str, named_by: Node) -> tuple[Node | None, lis
             for reset in document.replaced:
                 remove(tree, reset)
             tree = merge(tree, document.root, ROOT, model.report)
-    model.bases[path] = tree, replaced
-    return model.bases[path]
+    model.bases[paths[0]] = tree, replaced
+    return model.bases[paths[0]]
 
 
-def empty_files(files: Iterable[str]) -> InvalidFile:
+def empty_files(files: Iterable[str], report: Report) -> InvalidFile:
     """Nothing is written in any of them."""
-    names = ", ".join(File(path).shown for path in files)
-    where = Position(File(next(iter(files), "")), 1, 1)
+    names = ", ".join(report.shown(path) for path in files)
+    first = File(next(iter(files), ""))
+    first.name = report.remote.shown(first.path)
+    where = Position(first, 1, 1)
     hint = "a Compose file begins with `services:`"
     return InvalidFile(Fault("E005", f"empty compose file: {names}", where=where, hint=hint))
 
@@ -351,7 +361,7 @@ PER_PROJECT: tuple[ProjectStage, ...] = (v_profiles, w_consistency, x_selection,
 
 def load(request: LoadRequest) -> Loaded:
     """Load a project. Raises InvalidFile (all faults of the stage that found them) and NotFound."""
-    report = Report()
+    report = Report(remote=request.remote or Remote(request.shell))
     loading = Loading(request, report, discover(request, report))
     report.environment = loading.environment
     tree = load_tree(loading)
@@ -376,7 +386,7 @@ def load(request: LoadRequest) -> Loaded:
 
 def load_model(request: LoadRequest) -> LoadedTree:
     """The stages before binding alone: the tree as it then is. Raises as `load`."""
-    report = Report()
+    report = Report(remote=request.remote or Remote(request.shell))
     loading = Loading(request, report, discover(request, report))
     report.environment = loading.environment
     tree = load_tree(loading)
@@ -396,13 +406,13 @@ def load_tree(loading: Loading) -> Node:
         if document.root is not None:
             require_mapping(document.root)
     loading.name = project_name(
-        loading.request.project_name, loading.environment, documents, sources.working_dir
+        loading.request.project_name, loading.environment, documents, sources.naming_dir
     )
     loading.environment.put("COMPOSE_PROJECT_NAME", loading.name)
     model = Model(loading.request, report, loading.environment, sources.working_dir, sources.files)
     tree = fold(model, documents)
     if tree is None:
-        raise empty_files(sources.files)
+        raise empty_files(sources.files, report)
     normalising.put_contents(tree, model.contents)
     tree.mapping["name"] = _name_node(tree, loading.name)
     if loading.request.normalize:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from compose.errors import Fault, InvalidFile, Path
 from compose.loading.environment import Environment
 from compose.loading.hints import HINTS
-from compose.position import Position
+from compose.loading.remote import Remote
+from compose.position import File, Position
 from compose.tree import Node, Origin, Refused
 
 MOST_FAULTS = 50
@@ -24,10 +25,14 @@ Trail = tuple[tuple[str, Position], ...]
 class Report:
     """Faults of the running stage, and the warnings of all stages (each text once)."""
 
-    def __init__(self, environment: Environment | None = None) -> None:
+    def __init__(
+        self, environment: Environment | None = None, *, remote: Remote | None = None
+    ) -> None:
         self.faults: list[Fault] = []
         self.warnings: dict[tuple[str, str], Fault] = {}
         self.environment = environment or Environment()
+        self.remote = remote or Remote({})
+        """Files of elsewhere that were fetched."""
         self.files = 0
         """How many were read."""
         self.judged = 0
@@ -87,6 +92,10 @@ class Report:
             raise
         finally:
             self._trail = before
+
+    def shown(self, path: str) -> str:
+        """The name of a file for messages."""
+        return self.remote.shown(path) or File(path).shown
 
     def warn(self, code: str, message: str, where: Position | None = None, hint: str = "") -> None:
         """Note a warning, unless the same text was noted before."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from compose.errors import Fault
 from compose.loading.environment import Environment
+from compose.loading.remote import Remote
 from compose.model.attribute import attribute, attributes
 from compose.model.project import Project
 from compose.tree import Node
@@ -19,7 +20,8 @@ class LoadRequest:
     Empty means: found as Compose finds it. `environment` None is the process's own, `cwd` empty the
     current folder. `services` narrows to these and what they depend on. `profiles` None:
     COMPOSE_PROFILES. The switches are those of `config`; verbs that need no env files set
-    `resolve_environment` False.
+    `resolve_environment` False. `remote` knows how remote files are
+    fetched, and keeps what was fetched for another loading.
     """
 
     files: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ class LoadRequest:
     resolve_paths: bool = True
     consistency: bool = True
     resolve_environment: bool = True
+    remote: Remote | None = None
 
     @property
     def shell(self) -> Mapping[str, str]:

@@ -56,6 +56,7 @@ from compose.model.resources import (
 from compose.model.security import CredentialSpec
 from compose.model.shapes import (
     Command,
+    ComposePath,
     HostPath,
     as_lists,
     as_name_maps,
@@ -76,7 +77,7 @@ class Extends:
     """Another service to start from; in `file`, or in the same one."""
 
     service: str = attribute()
-    file: HostPath = ""
+    file: ComposePath = ""
 
 
 # fmt: off

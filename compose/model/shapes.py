@@ -10,6 +10,7 @@ from compose.errors import Path
 from compose.model.units import print_scalar
 from compose.tree import Node, Refused
 
+ComposePath = str
 HostPath = str
 """A path of the host: relative to the project directory, `~` is HOME; absolute after loading."""
 SourcePath = str

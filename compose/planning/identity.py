@@ -2,12 +2,14 @@
 
 As in Docker Compose the name is the project, so `up` in a second folder of that name works on the
 first one's containers. That is said, and what would cost the other folder something is refused
-unless the caller names the project himself (`-p`) or says yes. Source: DESIGN.md 5.
+unless the caller names the project himself (`-p`) or says yes. Two commits of one remote
+repository are no two folders. Source: DESIGN.md 5.
 """
 
 from __future__ import annotations
 
 from compose.errors import ComposeError
+from compose.model import copies
 from compose.model.project import Project
 from compose.planning import labels
 from compose.planning.actions import CreateContainer, RemoveContainer
@@ -22,7 +24,9 @@ def other_folder(project: Project, observed: Observed) -> str:
     folders = {_folder(record) for record in observed.containers} - {""}
     if not folders and observed.project is not None and (observed.networks or observed.volumes):
         folders = {observed.project.folder} - {""}
-    return min(folders - {project.working_dir} - observed.missing_folders, default="")
+    own = copies.origin_of(project.working_dir)
+    others = {folder for folder in folders if copies.origin_of(folder) != own}
+    return min(others - observed.missing_folders, default="")
 
 
 def _folder(record: ContainerRecord) -> str:

@@ -39,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "compose.position": set(),
     "compose.exit_codes": set(),
     "compose.options": {"runtime.values"},
+    # the loader's way to the engine's registry client: who loads hands it in
+    "compose.artifacts": {"compose.loading", "runtime.engine", "runtime.errors"},
     "compose.tree": set(),
     "compose.model": {"compose.tree"},
     "compose.loading": {
@@ -59,7 +61,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     # what of a Stack only reads: the base of its two faces
     "compose.reading": {
+        "compose.tree",
         "compose.project_name",
+        "compose.artifacts",
         "compose.loading",
         "compose.model",
         "compose.planning",
@@ -106,6 +110,7 @@ ALLOWED: dict[str, set[str]] = {
         "compose.scheduling",
         # `config` prints a tree at a stage: it needs the loading without a Stack
         "compose.loading",
+        "compose.artifacts",
         "runtime.errors",
         "runtime.values",
         "runtime.paths",

@@ -129,21 +129,21 @@ def _request(
     consistency: bool,
     resolve_environment: bool,
 ) -> LoadRequest:
+    from compose.artifacts import open_remote
     from compose.loading.request import LoadRequest
 
     flags = context.flags
+    # what came from .env into the context is read again, with its place
+    environment = {
+        name: value for name, value in context.environment.items() if name not in context.promoted
+    }
     return LoadRequest(
         files=flags.files,
         project_name=flags.project_name,
         profiles=flags.profiles or None,
         env_files=flags.env_files,
         project_directory=flags.project_directory,
-        # what came from .env into the context is read again, with its place
-        environment={
-            name: value
-            for name, value in context.environment.items()
-            if name not in context.promoted
-        },
+        environment=environment,
         services=services,
         all_resources=flags.all_resources,
         interpolate=interpolate,
@@ -151,6 +151,7 @@ def _request(
         resolve_paths=resolve_paths,
         consistency=consistency,
         resolve_environment=resolve_environment,
+        remote=open_remote(environment),
     )
 
 

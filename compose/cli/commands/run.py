@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from compose.cli import remote_stack
 from compose.cli.context import Context
 from compose.cli.flags import Argument, Flag
 from compose.cli.options import (
@@ -111,8 +112,10 @@ def command(
         ignore_orphans=ignore,
     )
     stdio = Stdio(stdin=0 if has_stdin else -1)
-    with context.open_stack() as stack, context.display("run", quiet=quiet) as display:
-        done = stack.run(options, stdio=stdio, on_event=display.on_event)
+    with context.open_stack() as stack:
+        remote_stack.confirm(context, stack)
+        with context.display("run", quiet=quiet) as display:
+            done = stack.run(options, stdio=stdio, on_event=display.on_event)
     if detach:
         context.console.out.line(done.container)
     return done.exit_code

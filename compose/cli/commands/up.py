@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from compose.cli import remote_stack
 from compose.cli.context import Context
 from compose.cli.flags import Flag
 from compose.cli.options import (
@@ -123,6 +124,7 @@ def command(
             context.show_warnings(stack)
             context.console.out.lines(stack.explain(options).splitlines())
             return 0
+        remote_stack.confirm(context, stack, yes=yes)
         is_detached = options.detach or no_start
         with context.display(
             "up", detached=is_detached, prefix=not no_log_prefix, colour=not no_color, raw=raw
