@@ -39,6 +39,10 @@ class Unreachable(RuntimeFault):
     """Nobody answered, or not to the end: worth another attempt."""
 
 
+class UnknownHost(RuntimeFault):
+    """The resolver is sure that there is no such name: not worth another attempt."""
+
+
 class BadCertificate(RuntimeFault):
     """The server is not who it says: not worth another attempt."""
 
@@ -232,7 +236,7 @@ class Client:
     ) -> Response:
         """Send and read the head of the answer. A streamed body needs its `length`.
 
-        Raises Unreachable, BadCertificate, Cancelled.
+        Raises Unreachable, UnknownHost, BadCertificate, Cancelled.
         """
         self._cancellation.check()
         parts = urlsplit(url)
@@ -308,7 +312,7 @@ class Client:
             name = host.encode() if host.isascii() else host
             addresses = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise _unreachable(f"{host}:{port}", error, started) from error
+            raise _unresolved(host, port, error) from error
         for family, kind, protocol, _, address in addresses:
             plain = socket.socket(family, kind, protocol)
             plain.settimeout(CONNECT_SECONDS)
@@ -584,11 +588,21 @@ def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
 
 def _unreachable(peer: str, error: OSError, started: float) -> Unreachable:
     waited = time.monotonic() - started
-    is_name = isinstance(error, socket.gaierror)
     return Unreachable(
         f"cannot reach {peer}",
         code="E540",
         tried=f"connect to {peer}",
         answered=f"no answer for {waited:.0f} s" if isinstance(error, TimeoutError) else str(error),
-        hint="check the registry's name in the image reference" if is_name else "",
+    )
+
+
+def _unresolved(host: str, port: int, error: OSError) -> RuntimeFault:
+    """A resolver that cannot say whether there is such a name (EAI_AGAIN) may know it soon."""
+    is_sure = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+    return (UnknownHost if is_sure else Unreachable)(
+        f"cannot reach {host}:{port}",
+        code="E540",
+        tried=f"find the address of {host}",
+        answered=error.strerror or str(error),
+        hint="check the registry's name in the image reference, and HTTPS_PROXY if it is set",
     )

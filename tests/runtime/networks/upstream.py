@@ -6,9 +6,10 @@ from contextlib import suppress
 
 
 class Upstream:
-    """Every name is 192.0.2.80 to it, and what was asked is kept."""
+    """Every name is 192.0.2.80 to it, or a failure (RFC 1035: 2 SERVFAIL, 3 NXDOMAIN); what was asked is kept."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, failure: int = 0) -> None:
+        self._failure = failure
         self.asked: list[str] = []
         self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._datagrams.bind((address, 53))
@@ -39,6 +40,13 @@ class Upstream:
             labels.append(question[at + 1 : at + 1 + question[at]].decode())
             at += 1 + question[at]
         self.asked.append(".".join(labels))
+        if self._failure:
+            head = (
+                question[:2]
+                + bytes([0x81, 0x80 | self._failure])
+                + bytes.fromhex("0001 0000 0000 0000")
+            )
+            return head + question[12 : at + 5]
         record = bytes.fromhex("c00c0001000100000005 0004 c0000250")
         return (
             question[:2] + bytes.fromhex("8180000100010000 0000") + question[12 : at + 5] + record
