@@ -28,8 +28,9 @@ def import_tar(
     """`chunks` is the tar, compressed or not. Raises BadArchive, BadChange, RuntimeFault."""
     options = apply_changes(changes)
     with store.adding():
+        stack = store.new_stack()
         with Ahead(decompressed(chunks)) as plain:
-            digest, size = store.blobs.add(plain)
+            digest, size = stack.take_new(plain)
         config = _config_document(options, digest, platform, message or f"Imported from {source}")
         config_digest = store.blobs.put(config)
         layer = manifest.Descriptor(manifest.OCI_LAYER, digest, size)
@@ -39,7 +40,7 @@ def import_tar(
             manifest.parse_config(config, config_digest),
             (layer,),
         )
-        return store.add(parts, tags=tags)
+        return store.add(parts, tags=tags, stack=stack)
 
 
 def _config_document(

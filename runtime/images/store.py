@@ -142,6 +142,10 @@ class Store:
             )
         return Stack(self.paths.images, self.rows, config.diff_ids, on_bytes)
 
+    def new_stack(self) -> Stack:
+        """For an image whose config is still to be written."""
+        return Stack(self.paths.images, self.rows, (), None)
+
     def _stacked(
         self, parts: Parts, on_bytes: OnBytes | None = None, arrival: Arrival | None = None
     ) -> Stack:

@@ -82,6 +82,26 @@ class Stack:
             self._add(incoming)
             return incoming.digest, partial.size
 
+    def take_new(self, chunks: Iterable[bytes]) -> tuple[str, int]:
+        """The only layer of an image that has no config yet, from the bytes of a plain tar; returns
+        (diff ID, size), which are those of the blob as well. Raises BadArchive.
+        """
+        with self._blobs.writing() as partial:
+            assert partial is not None
+            incoming = _Incoming(self._blobs, partial, "", iter(chunks), self._on_bytes)
+            building = self._new_folder(f"new-{os.urandom(8).hex()}")
+            with self._filled(building, (), incoming, "sha256") as (unpacked, diff_id):
+                if diff_id != incoming.digest:
+                    raise BadArchive("the archive is compressed twice")
+            job = _Job(diff_id, diff_id, ())
+            with locked(self._locks, digests.hex_of(diff_id)):
+                if (row := self._find_layer(job)) is not None:
+                    discard(building)
+                else:
+                    row = self._name_layer(building, job, unpacked)
+            self.rows.append(row)
+            return diff_id, partial.size
+
     # --- one layer
 
     def _add(self, source: _Source) -> None:
@@ -106,16 +126,38 @@ class Stack:
         return found if found is not None and (self._layers / found.folder).is_dir() else None
 
     def _make_layer(self, job: _Job, source: _Source) -> LayerRow:
-        name = digests.hex_of(job.chain_id)[:24]
+        name = _folder_of(job)
+        for left in self._layers.glob(f"{name}.*.new"):
+            discard(left)
         building = self._new_folder(name)
+        algorithm = job.diff_id.partition(":")[0]
+        with self._filled(building, job.lowers, source, algorithm) as (unpacked, found):
+            digests.verify(f"the content of {source}", expected=job.diff_id, found=found)
+        return self._name_layer(building, job, unpacked)
+
+    def _new_folder(self, name: str) -> Path:
+        files.ensure_directory(self._layers)
+        return placing.make_apart(
+            self._layers, lambda: f"{name}.{os.urandom(4).hex()}.new", mode=0o755
+        )
+
+    @contextmanager
+    def _filled(
+        self, building: Path, lowers: Sequence[Path], source: _Source, algorithm: str
+    ) -> Iterator[tuple[Unpacked, str]]:
+        """Gives what came out and its diff ID, to be judged in the block; then files and blob are
+        safe. Whatever fails, the folder goes."""
         try:
-            unpacked = _unpack_into(building, job, source)
+            yield _unpack_into(building, lowers, source, algorithm)
             source.keep()
             with faults.point("sync layer"):
                 syncing.sync_names(building)
         except BaseException:
             discard(building)
             raise
+
+    def _name_layer(self, building: Path, job: _Job, unpacked: Unpacked) -> LayerRow:
+        name = _folder_of(job)
         row = LayerRow(
             name,
             job.diff_id,
@@ -130,14 +172,6 @@ class Stack:
         self._known.add_layer(row)
         return row
 
-    def _new_folder(self, name: str) -> Path:
-        files.ensure_directory(self._layers)
-        for left in self._layers.glob(f"{name}.*.new"):
-            discard(left)
-        return placing.make_apart(
-            self._layers, lambda: f"{name}.{os.urandom(4).hex()}.new", mode=0o755
-        )
-
 
 class _Job(NamedTuple):
     diff_id: str
@@ -145,8 +179,17 @@ class _Job(NamedTuple):
     lowers: tuple[Path, ...]
 
 
-def _unpack_into(folder: Path, job: _Job, source: _Source) -> Unpacked:
-    """Each step in a thread, beside the others. V53: both digests count."""
+def _folder_of(job: _Job) -> str:
+    return digests.hex_of(job.chain_id)[:24]
+
+
+def _unpack_into(
+    folder: Path, lowers: Sequence[Path], source: _Source, algorithm: str
+) -> tuple[Unpacked, str]:
+    """Each step in a thread, beside the others; returns the diff ID too. V53: both digests count.
+
+    `algorithm` is that of the diff ID.
+    """
     try:
         with ExitStack() as threads:
             threads.callback(source.close)
@@ -155,21 +198,16 @@ def _unpack_into(folder: Path, job: _Job, source: _Source) -> Unpacked:
             content: Iterable[bytes] = plain
             counted = None
             # The digest of a plain layer is its diff ID, unless another algorithm made it
-            if compression != "none" or source.algorithm != job.diff_id.partition(":")[0]:
+            if compression != "none" or source.algorithm != algorithm:
                 ahead = threads.enter_context(Ahead(plain))
-                counted = Measured(ahead, digest_like=job.diff_id)
+                counted = Measured(ahead, digest_like=f"{algorithm}:")
                 content = threads.enter_context(Ahead(counted))
-            unpacked = unpack_layer(content, folder, lowers=job.lowers)
+            unpacked = unpack_layer(content, folder, lowers=lowers)
         source.verify()
     except (BadArchive, digests.BadDigest):
         source.doubt()
         raise
-    digests.verify(
-        f"the content of {source}",
-        expected=job.diff_id,
-        found=source.digest if counted is None else counted.digest,
-    )
-    return unpacked
+    return unpacked, source.digest if counted is None else counted.digest
 
 
 # --- where a layer comes from

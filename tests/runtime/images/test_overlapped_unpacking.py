@@ -1,19 +1,23 @@
-"""A layer is unpacked while it comes; what the sender takes back is not believed, and nobody waits for a layer that no one wants."""
+"""A layer is unpacked while it comes, pulled or imported; what the sender takes back is not believed, and nobody waits for a layer that no one wants."""
 
 from __future__ import annotations
 
+import gzip
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from runtime.errors import RuntimeFault
+from runtime.images import importing
+from runtime.images.reference import parse_reference
+from runtime.images.tar_reader import BadArchive
 from runtime.linux import faults
 from tests.fakes import layouts, scripted_registry
 from tests.fakes.scripted_registry import ScriptedRegistry, once, refused, without_ranges
-from tests.runtime.images.remote import Remote, remote
+from tests.runtime.images.remote import AMD64, Remote, remote
 from tests.runtime.images.tars import Tar
 
 __all__ = ["remote"]
@@ -198,3 +202,52 @@ def test_a_layer_folder_that_is_here_waits_for_its_blob(remote: Remote, registry
 
     assert remote.store.blobs.has(packed.layers[0].digest)
     assert len(list((remote.store.paths.images / "layers").iterdir())) == 1
+
+
+# --- image import
+
+
+def imported(remote: Remote, chunks: Iterable[bytes], name: str = "web:1") -> str:
+    tag = parse_reference(name)
+    return importing.import_tar(remote.store, chunks, platform=AMD64, tags=[tag]).layers[0]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_an_imported_tar_is_read_once(remote: Remote, pack: Callable[[bytes], bytes]):
+    data = pack(TAR)
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(data), 1 << 18):
+            if start > len(data) // 2:
+                wait_until(lambda: seen_on_disk(remote, "first"))
+            yield data[start : start + (1 << 18)]
+
+    imported(remote, chunks())
+
+    check_whole(remote, "web:1")
+
+
+def test_what_was_imported_before_is_there_once(remote: Remote):
+    first = imported(remote, [TAR])
+    second = imported(remote, [TAR], "web:2")
+
+    assert first == second
+    assert [path.name for path in (remote.store.paths.images / "layers").iterdir()] == [first]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(gzip.compress(TAR)), "the archive is compressed twice"),
+        (gzip.compress(TAR)[:-9], "the gzip data ends too early"),
+        (Tar().file("../x").bytes, "`../x` lies outside of the layer"),
+    ],
+)
+def test_a_tar_that_cannot_be_imported_leaves_nothing(remote: Remote, data: bytes, said: str):
+    with pytest.raises(BadArchive) as caught:
+        imported(remote, [data])
+
+    assert caught.value.message == said
+    folders = [remote.store.paths.images / name for name in ("layers", "ingest", "blobs")]
+    assert [path for folder in folders for path in folder.glob("*") if path.is_file()] == []
+    assert list(folders[0].iterdir()) == []
