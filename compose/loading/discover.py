@@ -197,8 +197,10 @@ def read_text(
     it."""
     if path == "-":
         return decode(path, sys.stdin.buffer.read(MOST_BYTES + 1))
-    report.remote.refuse_outside(path, where)
     try:
+        if "\0" in path:
+            raise OSError(errno.EINVAL, "the name holds a null byte")
+        report.remote.refuse_outside(path, where)
         data = _read(path)
     except OSError as error:
         raise _unreadable(path, error, where, what, report) from error
@@ -236,6 +238,8 @@ def _nearest_file(path: str) -> str:
     folder, name = os.path.split(path)
     try:
         names = os.listdir(folder or ".")
+    except ValueError:  # a null byte in it
+        return ""
     except OSError:
         return f"the folder {folder} does not exist" if not os.path.isdir(folder) else ""
     if name in names:

@@ -262,6 +262,8 @@ def read_included(model: Model, inclusion: Inclusion) -> Node:
 
 def refuse_circle(path: str, chain: tuple[str, ...], where: Position, report: Report) -> None:
     """A file that includes itself, over others or not. Raises InvalidFile."""
+    if "\0" in path:
+        return  # no name: reading it says so
     real = [os.path.realpath(part) for part in chain]
     if os.path.realpath(path) not in real:
         return

@@ -3,6 +3,7 @@ newline."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring
 from typing import Any
@@ -16,6 +17,8 @@ _ESCAPED = {
     "\u2028": "\\u2028",
     "\u2029": "\\u2029",
 }
+_BYTE = re.compile("[\udc80-\udcff]")
+"""One that is not UTF-8: what a `!!binary` may hold."""
 
 
 def to_json(value: Any) -> str:
@@ -57,6 +60,8 @@ def _scalar(value: Any) -> str:
 
 def _text(text: str) -> str:
     encoded: str = encode_basestring(text)
+    if not encoded.isascii():
+        encoded = _BYTE.sub("\\\\ufffd", encoded)
     for character, escape in _ESCAPED.items():
         if character in encoded:
             encoded = encoded.replace(character, escape)

@@ -23,6 +23,8 @@ _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:[Tt ].*)?")
 _SPECIAL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]"
 )
+_BYTE = re.compile("[\udc80-\udcff]")
+"""One that is not UTF-8: what a `!!binary` may hold."""
 _FIRST = re.compile(r"[#,\[\]{}&*!|>'\"%@`]|[?:-](?:[\s]|$)")
 _INSIDE = re.compile(r":(?:\s|$)|\s#")
 _ESCAPES = {
@@ -130,7 +132,11 @@ def _inline(value: Any) -> str:
 
 @functools.lru_cache(4096)  # keys and many values come again in each service
 def scalar(text: str) -> str:
-    """Text on one line: plain, 'quoted' or "quoted"."""
+    """Text on one line: plain, 'quoted' or "quoted"; bytes that are no text as `!!binary`."""
+    if _BYTE.search(text):
+        from base64 import b64encode
+
+        return f"!!binary {b64encode(text.encode('utf-8', 'surrogateescape')).decode()}"
     if "\n" in text or _SPECIAL.search(text) or _reads_as_other(text):
         return _double(text)
     if _is_plain(text):

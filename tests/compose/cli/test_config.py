@@ -328,3 +328,13 @@ def test_without_interpolation_images_with_a_variable_stay_as_they_are(config, r
     assert ran.out == (
         f"services:\n  a:\n    image: {registry}/app:1@{DIGEST}\n  b:\n    image: x:$T\n"
     )
+
+
+def test_bytes_that_are_no_text_are_printed_as_they_were_written(config):
+    """As Go prints them: it knows no text but UTF-8."""
+    files = {"compose.yaml": "services: {a: {image: !!binary gICAgA==, user: !!binary YQ==}}\n"}
+    printed = config(files=files).out
+    assert "    image: !!binary gICAgA==\n" in printed
+    assert "    user: a\n" in printed
+    assert config(files={"compose.yaml": printed}).out == printed
+    assert '"image": "\\ufffd\\ufffd\\ufffd\\ufffd"' in config("--format", "json", files=files).out

@@ -272,6 +272,29 @@ def test_control_characters_in_names_do_not_reach_the_terminal(project: Path):
     assert "\a" not in said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('include: ["a\\0b"]', "1:11: error E002: cannot read the file a\ufffdb"),
+        (
+            'services: {a: {extends: {service: x, file: "a\\0b"}}}',
+            "1:44: error E002: cannot read the file a\ufffdb",
+        ),
+        (
+            'services: {a: {image: x, env_file: "a\\0b"}}',
+            "1:36: error E002: cannot read the env file a\ufffdb",
+        ),
+        (
+            'services: {a: {image: x, label_file: ["a\\0b/c"]}}',
+            "1:39: error E002: cannot read the env file a\ufffdb/c",
+        ),
+    ],
+)
+def test_a_file_name_with_a_null_byte_names_no_file(project: Path, text: str, said: str):
+    write(project, text)
+    assert config(project).startswith(f"compose.yaml:{said}: the name holds a null byte\n")
+
+
 def test_a_name_of_a_megabyte_gives_a_short_message(project: Path):
     write(project, f"services:\n  web:\n    image: a\n    ? {'b' * 1_000_000}\n    : 1\n")
     said = config(project)
