@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.errors import RuntimeFault, describe_errno
-from runtime.images import lower_view, tar_reader
+from runtime.images import lower_view, merging, tar_reader
 from runtime.images.lower_view import OPAQUE
 from runtime.images.tar_reader import BadArchive, Entry, TarReader, show_name
 from runtime.linux import faults, openat, syncing
@@ -44,11 +44,14 @@ _NODES = {
 
 
 class Unpacked(NamedTuple):
-    """What came out. `depends_on_lowers`: other layers below would have given another folder."""
+    """What came out."""
 
     size: int
     entries: int
     depends_on_lowers: bool
+    """Other layers below would have given another folder."""
+    is_whole: bool
+    """All that shows is in this folder: it must not be stacked on those below."""
 
 
 class _Folder(NamedTuple):
@@ -82,7 +85,7 @@ class _Unpacker:
         self._times: dict[bytes, int] = {}
         self._whiteouts: set[tuple[bytes, bytes]] = set()
         self._opaque: set[bytes] = set()
-        self._depends_on_lowers = False
+        self._depends_on_lowers = self._is_whole = False
         self._owner = (os.geteuid(), os.getegid())
         self._umask = _read_umask()
         self._giving: set[bytes] = set()
@@ -106,9 +109,9 @@ class _Unpacker:
             self._hide()
             self._set_folder_times()
         except OSError as error:
-            raise self._refused_mark(error) from error
+            raise self._refused_end(error) from error
         self._on_their_way.wait()
-        return Unpacked(self._size, self._entries, self._depends_on_lowers)
+        return Unpacked(self._size, self._entries, self._depends_on_lowers, self._is_whole)
 
     # --- one entry
 
@@ -251,8 +254,7 @@ class _Unpacker:
                     " which is not there"
                 )
             self._depends_on_lowers = True
-            copy = _copy_file(found, folder, name)
-            self._on_their_way.add(copy, found.status.st_size)
+            self._copy_up(found.parent, name, folder.descriptor)
 
     def _make_node(self, folder: _Folder, name: bytes, entry: Entry) -> None:
         kind = _NODES[entry.type]
@@ -339,7 +341,7 @@ class _Unpacker:
         return self._keep(real, _Folder(descriptor, real))
 
     def _step_into_lowers(self, folder: _Folder, name: bytes) -> _Folder | bytes:
-        """The archive has no entry for it. A folder below keeps its owner, mode and time; a symlink
+        """The archive has no entry for it. A folder below keeps its attributes and time; a symlink
         below is followed; where there is nothing, it is made 0755."""
         self._depends_on_lowers = True
         with lower_view.look(self._lowers, folder.real, name) as found:
@@ -350,10 +352,9 @@ class _Unpacker:
             descriptor = os.open(name, _FOLDER, dir_fd=folder.descriptor)
             os.fchmod(descriptor, 0o755)
             if found is not None and stat.S_ISDIR(found.status.st_mode):
-                os.fchown(descriptor, found.status.st_uid, found.status.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(found.status.st_mode))
+                with openat.opened(found.parent, name, _FOLDER) as lower:
+                    self._dress_like(lower, descriptor, real)
                 self._giving.add(real)
-                self._times[real] = found.status.st_mtime_ns
         return self._keep(real, _Folder(descriptor, real))
 
     def _keep(self, path: bytes, folder: _Folder) -> _Folder:
@@ -380,6 +381,41 @@ class _Unpacker:
     # --- the end
 
     def _hide(self) -> None:
+        if b"" in self._opaque:
+            # overlayfs looks for no mark at the root of a layer
+            self._is_whole = True
+            return
+        try:
+            self._mark()
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP):
+                raise
+            self._merge()
+
+    def _merge(self) -> None:
+        """Where no mark can be made, what is below is merged rather than hidden."""
+        for real, name in self._whiteouts:
+            with self._reopened(real) as folder:
+                if folder is not None:
+                    _remove_whiteout(folder, name)
+        merging.merge(
+            self._root.descriptor,
+            self._lowers,
+            merging.Marks(self._whiteouts, self._opaque),
+            copy=self._copy_up,
+            dress=self._dress_like,
+        )
+        self._depends_on_lowers = self._is_whole = True
+
+    def _copy_up(self, source: int, name: bytes, target: int) -> None:
+        self._on_their_way.add(*_copy_file(source, name, target))
+
+    def _dress_like(self, lower: int, made: int, real: bytes) -> None:
+        status = os.fstat(lower)
+        _copy_attributes(lower, made, status)
+        self._times[real] = status.st_mtime_ns
+
+    def _mark(self) -> None:
         for real, name in sorted(self._whiteouts):
             with self._reopened(real) as folder:
                 if folder is not None:
@@ -413,17 +449,14 @@ class _Unpacker:
         if self._size > MAX_SIZE:
             raise BadArchive(f"the layer unpacks to more than {MAX_SIZE} bytes", code="E521")
 
-    def _refused_mark(self, error: OSError) -> RuntimeFault:
-        """A whiteout is a device and an opaque folder an attribute that not every file system can
-        hold: overlayfs itself keeps both for its own use."""
+    def _refused_end(self, error: OSError) -> RuntimeFault:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return no_space(self._target, needed=self._size, error=error)
         return RuntimeFault(
-            "the layer hides files of the layers below, and this file system cannot hold that",
+            "cannot finish the layer",
             code="E522",
-            tried=f"make a whiteout or an opaque folder below {self._target}",
+            tried=f"hide what it hides and set times below {self._target}",
             answered=describe_errno(error),
-            hint="set PYCOMPOSE_ROOT to a directory on a disk or a tmpfs, not on an overlay",
         )
 
     def _refused(self, entry: Entry, error: OSError) -> RuntimeFault:
@@ -593,31 +626,39 @@ def _times(entry: Entry) -> tuple[int, int]:
     return mtime, mtime
 
 
-def _copy_file(found: lower_view.Found, folder: _Folder, name: bytes) -> int:
-    """Returns the descriptor of the copy."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    source = os.open(found.name, flags, dir_fd=found.parent)
+def _copy_file(folder: int, name: bytes, into: int) -> tuple[int, int]:
+    """Returns the descriptor of the copy and its size."""
+    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        target = os.open(name, _NEW_FILE, 0o600, dir_fd=folder.descriptor)
+        status = os.fstat(source)
+        target = os.open(name, _NEW_FILE, 0o600, dir_fd=into)
         try:
-            _copy_content(source, target, found.status)
+            while os.sendfile(target, source, None, 1 << 30):
+                pass
+            _copy_attributes(source, target, status)
+            os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
         except BaseException:
             os.close(target)
             raise
-        return target
+        return target, status.st_size
     finally:
         os.close(source)
 
 
-def _copy_content(source: int, target: int, status: os.stat_result) -> None:
-    while os.sendfile(target, source, None, 1 << 30):
-        pass
+def _copy_attributes(source: int, target: int, status: os.stat_result) -> None:
     os.fchown(target, status.st_uid, status.st_gid)
     os.fchmod(target, stat.S_IMODE(status.st_mode))
     for xattr in os.listxattr(source):
         if _is_kept(os.fsencode(xattr)):
             _set_xattr(target, os.fsencode(xattr), os.getxattr(source, xattr))
-    os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+
+
+def _remove_whiteout(folder: int, name: bytes) -> None:
+    try:
+        if lower_view.is_whiteout(os.stat(name, dir_fd=folder, follow_symlinks=False)):
+            os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        pass
 
 
 def _remove_tree(folder: int, name: bytes) -> None:

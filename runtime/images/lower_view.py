@@ -64,11 +64,11 @@ def _look_in(opened: list[int], path: Sequence[bytes]) -> tuple[bool, Found | No
         if not stat.S_ISDIR(status.st_mode):
             return True, None
         opened.append(os.open(component, _FOLDER, dir_fd=parent))
-        hides_below = hides_below or _is_opaque(opened[-1])
+        hides_below = hides_below or is_opaque(opened[-1])
     return hides_below, None
 
 
-def _is_opaque(folder: int) -> bool:
+def is_opaque(folder: int) -> bool:
     try:
         return os.getxattr(folder, OPAQUE) == b"y"
     except OSError:

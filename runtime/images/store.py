@@ -24,7 +24,7 @@ from runtime.images.blobs import Blobs
 from runtime.images.following import Following
 from runtime.images.reference import Reference, parse_reference
 from runtime.images.rows import ImageRow, ImageRows, tag_of
-from runtime.images.unpacking import OnBytes, Stack, discard, locked
+from runtime.images.unpacking import OnBytes, Stack, discard, locked, shown_layers
 from runtime.paths import Paths
 from runtime.state.database import Database
 
@@ -82,7 +82,7 @@ class Store:
 
     def layer_paths(self, image: ImageRow) -> tuple[Path, ...]:
         """Topmost first, as overlay wants them."""
-        return tuple(self._layers / folder for folder in reversed(image.layers))
+        return shown_layers(self._layers, image.layers)
 
     # --- adding
 
@@ -164,7 +164,7 @@ class Store:
 
     def ensure_layers(self, image: ImageRow) -> None:
         """Unpack again what somebody removed from under us. Raises NotFound without its blobs."""
-        if all(path.is_dir() for path in self.layer_paths(image)):
+        if all((self._layers / folder).is_dir() for folder in image.layers):
             return
         with self.adding():
             document = manifest.parse_manifest(

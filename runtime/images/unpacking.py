@@ -1,6 +1,7 @@
 """The layers of one image, unpacked in order: read, decompressed, hashed and written at once.
 
     images/layers/NAME            an unpacked layer; NAME.*.new while it is made, NAME.gone later
+    images/layers/NAME-whole      one that those below it are not stacked under: layers.py says why
     images/locks/HEX              one lock a layer, by its diff ID
 
 A layer comes from a blob that is here or still on its way, or from an archive; then it becomes a
@@ -29,6 +30,9 @@ from runtime.linux import faults, files, placing, syncing
 
 OnBytes = Callable[[int], None]
 """Told how many compressed bytes of a layer were read just now."""
+
+
+_WHOLE = "-whole"
 
 
 class Stack:
@@ -106,7 +110,7 @@ class Stack:
 
     def _add(self, source: _Source) -> None:
         diff_id = self._waiting[-1]
-        lowers = tuple(self._layers / layer.folder for layer in reversed(self.rows))
+        lowers = shown_layers(self._layers, [layer.folder for layer in self.rows])
         job = _Job(diff_id, _chain_id(self._chain, diff_id), lowers)
         row = self._ensure_layer(job, source)
         source.keep()
@@ -157,11 +161,11 @@ class Stack:
             raise
 
     def _name_layer(self, building: Path, job: _Job, unpacked: Unpacked) -> LayerRow:
-        name = _folder_of(job)
+        name = _folder_of(job) + (_WHOLE if unpacked.is_whole else "")
         row = LayerRow(
             name,
             job.diff_id,
-            job.chain_id if unpacked.depends_on_lowers and job.lowers else "",
+            job.chain_id if unpacked.depends_on_lowers else "",
             unpacked.size,
             unpacked.entries,
         )
@@ -384,6 +388,20 @@ def _chain_id(below: str, diff_id: str) -> str:
 
 
 # --- folders and locks
+
+
+def shown_layers(layers: Path, folders: Sequence[str]) -> tuple[Path, ...]:
+    """Of an image's folders, which are named lowest first, those to be stacked; topmost first.
+
+    Of the same layer in two places the upper one shows all that the lower one has or hides, and
+    overlayfs refuses a folder that it has already.
+    """
+    found: dict[str, Path] = {}
+    for folder in reversed(folders):
+        found.setdefault(folder, layers / folder)
+        if folder.endswith(_WHOLE):
+            break
+    return tuple(found.values())
 
 
 def discard(folder: Path) -> None:

@@ -13,6 +13,8 @@ import errno
 import functools
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runtime.linux import calls, faults
 
@@ -49,6 +51,16 @@ def openat2(directory: int, path: str, flags: int, *, resolve: int, mode: int = 
             if error.errno != errno.EAGAIN:
                 error.filename = path
                 raise
+
+
+@contextmanager
+def opened(directory: int, name: bytes, flags: int) -> Iterator[int]:
+    """One name in a directory, as long as the block lasts."""
+    descriptor = os.open(name, flags | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_in_root(root: int, path: str, flags: int = os.O_PATH, *, mode: int = 0) -> int:

@@ -2,13 +2,11 @@
 
 import os
 import stat
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from runtime.errors import RuntimeFault
 from runtime.images.layers import normal_path, unpack_layer
 from runtime.images.tar_reader import BadArchive
 from runtime.messages import RootFilesystem
@@ -372,26 +370,3 @@ def test_a_long_name_that_is_cut_behind_a_slash_is_still_a_file(tmp_path: Path, 
     )
     assert (folder / name).read_text() == "text"
     assert (folder / "b").read_text() == "after"
-
-
-@pytest.mark.kernel
-def test_a_file_system_that_cannot_hold_whiteouts_is_named(tmp_path: Path):
-    """A data root inside a container is often on overlayfs, which refuses them."""
-    for name in ("lower", "upper", "work", "merged"):
-        (tmp_path / name).mkdir()
-    mounted = tmp_path / "merged"
-    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(mounted)], check=True)
-    try:
-        unpack_layer([Tar().file("plain", b"text").bytes], folder_in(mounted, "one"))
-        with pytest.raises(RuntimeFault, match="hides files of the layers below") as caught:
-            unpack_layer([Tar().file("etc/.wh.gone").bytes], folder_in(mounted, "two"))
-    finally:
-        subprocess.run(["umount", str(mounted)], check=True)
-    assert caught.value.code == "E522"
-    assert "PYCOMPOSE_ROOT" in caught.value.hint
-
-
-def folder_in(parent: Path, name: str) -> Path:
-    (parent / name).mkdir()
-    return parent / name

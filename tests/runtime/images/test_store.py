@@ -14,10 +14,13 @@ from runtime.images.manifest import Platform
 from runtime.images.reference import parse_reference
 from runtime.images.rows import ImageRow
 from runtime.images.store import Store
+from runtime.messages import RootFilesystem
 from runtime.paths import Paths, ensure_directories
 from runtime.state.database import Database
 from runtime.values import ContainerOptions, ContainerRecord, Mount
 from tests.runtime.images.made import Layout, digest, docker_archive, layer_of, pack
+from tests.runtime.images.roots import run_in
+from tests.runtime.images.tars import Tar
 
 pytestmark = pytest.mark.kernel
 
@@ -123,6 +126,34 @@ def test_a_layer_is_unpacked_once_and_shared(store: Store, tmp_path: Path):
     assert (base / "etc" / "base").stat().st_ino == inode
     assert files(store, one) == {"etc/base": "base", "etc/both": "one", "etc/one": "one"}
     assert files(store, two) == {"etc/base": "base", "etc/both": "base", "etc/two": "two"}
+
+
+def test_a_lowest_layer_is_another_one_above_others_where_it_leaves_folders_out(
+    store: Store, tmp_path: Path
+):
+    """As `COPY --link` makes them: the same bytes in any place."""
+    linked = Tar().file("lib/x", b"x").bytes
+    base = Tar().folder("usr").folder("usr/lib", mode=0o711).symlink("lib", "usr/lib").bytes
+    alone = load(store, tmp_path / "a", linked)
+    above = load(store, tmp_path / "b", base, linked)
+
+    assert alone.layers[0] != above.layers[1]
+    top = store.layer_paths(above)[0]
+    assert (top / "usr/lib/x").read_bytes() == b"x"
+    assert (top / "usr/lib").stat().st_mode & 0o777 == 0o711
+
+
+@pytest.mark.kernel
+def test_the_same_layer_twice_is_stacked_once(store: Store, tmp_path: Path):
+    """Old images have empty ones in many places; overlayfs refuses a folder that it has already."""
+    empty = Tar().bytes
+    image = load(store, tmp_path / "a", BASE, empty, ONE, empty, BASE)
+
+    lowers = tuple(map(str, store.layer_paths(image)))
+    for name in ("upper", "work"):
+        (tmp_path / name).mkdir()
+    root = RootFilesystem(lowers=lowers, upper=f"{tmp_path}/upper", work=f"{tmp_path}/work")
+    assert run_in(root, "cat etc/base etc/both etc/one", chroot=False) == "basebaseone"
 
 
 def test_what_another_image_needs_stays(store: Store, tmp_path: Path):
