@@ -55,13 +55,14 @@ class CreateOptions:
     pull: PullPolicy = ""
     quiet_pull: bool = False
     build: bool = False
-    no_build: bool = False
     scale: Mapping[str, int] = field(default_factory=dict)
     timeout: float | None = None
     yes: bool = False
     """Every question is answered with yes: data may go, another folder's project may be changed."""
     separator: str = "-"
     """Between the parts of a container's name; `_` in compatibility mode."""
+    all_resources: bool = False
+    """Make networks and volumes that no service uses, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,6 @@ class DownOptions:
     volumes: bool = False
     rmi: Literal["", "local", "all"] = ""
     remove_orphans: bool = False
-    ignore_orphans: bool = False
     timeout: float | None = None
     yes: bool = False
 

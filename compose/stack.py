@@ -104,7 +104,7 @@ class AsyncStack(Reading):
         from compose.scheduling.session import records_of
         from compose.scheduling.up import up
 
-        options = self._separated(options or UpOptions())
+        options = self._rooted(options or UpOptions())
         with tasks.fail_after(deadline):
             session = await self._open(on_event, options.services)
             code = await up(session, options)
@@ -121,7 +121,7 @@ class AsyncStack(Reading):
         """Make what is missing or changed; start nothing."""
         from compose.scheduling.up import up
 
-        options = self._separated(options or CreateOptions())
+        options = self._rooted(options or CreateOptions())
         with tasks.fail_after(deadline):
             await up(await self._open(on_event, options.services), options)
 
@@ -442,13 +442,15 @@ class AsyncStack(Reading):
             interrupts=self._interrupts,
         )
 
-    def _separated(self, options: CreateT) -> CreateT:
-        """Names of containers as the compatibility mode wants them."""
-        if not self._options.compatibility:
+    def _rooted(self, options: CreateT) -> CreateT:
+        """With what the root's flags say of names and resources."""
+        if not self._options.compatibility and not self._options.all_resources:
             return options
         import dataclasses
 
-        return dataclasses.replace(options, separator="_")
+        separator = "_" if self._options.compatibility else options.separator
+        everything = self._options.all_resources or options.all_resources
+        return dataclasses.replace(options, separator=separator, all_resources=everything)
 
     def _with_env_files(self, options: RunOptions) -> RunOptions:
         """`--env-from-file`: read with the loader's grammar."""

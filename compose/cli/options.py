@@ -41,7 +41,7 @@ Pull = Annotated[
 ]
 QuietPull = Annotated[bool, Flag("--quiet-pull", help="pull without progress")]
 Build = Annotated[bool, Flag("--build", help="build images first")]
-NoBuild = Annotated[bool, Flag("--no-build", help="never build an image")]
+NoBuild = Annotated[bool, Flag("--no-build", help="no effect: nothing is built in this version")]
 ForceRecreate = Annotated[
     bool, Flag("--force-recreate", help="recreate containers that have not changed, too")
 ]

@@ -46,8 +46,9 @@ def converge(project: Project, observed: Observed, wishes: CreateOptions) -> Pla
 
 
 def resources(project: Project, observed: Observed, wishes: CreateOptions) -> Plan:
-    """The networks and volumes alone that are missing: a one-off container needs them."""
+    """The networks and volumes alone that are missing, for a one-off container, and the orphans."""
     builder = PlanBuilder()
+    orphans.add_orphans(builder, project, observed, wishes, Ready())
     keys = networks.used_networks(project, wishes.services, wishes)
     networks.add_networks(builder, project, keys, observed, {})
     keys = volumes.used_volumes(project, wishes.services, wishes)

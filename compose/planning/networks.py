@@ -23,8 +23,8 @@ from runtime.values import PREDEFINED_NETWORKS, IpamPool, NetworkOptions, Networ
 
 
 def used_networks(project: Project, names: Iterable[str], wishes: CreateOptions) -> tuple[str, ...]:
-    """Keys of the networks that the services need; all of the project when none was named."""
-    if not wishes.services:
+    """Keys of the networks that the services need, unless all of the project are wished."""
+    if wishes.all_resources:
         return tuple(project.networks)
     used = {key for name in names for key in project.services[name].networks}
     return tuple(key for key in project.networks if key in used)

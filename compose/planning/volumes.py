@@ -20,8 +20,8 @@ from runtime.values import VolumeOptions, VolumeRecord
 
 
 def used_volumes(project: Project, names: Iterable[str], wishes: CreateOptions) -> tuple[str, ...]:
-    """Keys of the volumes that the services mount; all of the project when none was named."""
-    if not wishes.services:
+    """Keys of the volumes that the services mount, unless all of the project are wished."""
+    if wishes.all_resources:
         return tuple(project.volumes)
     used = {
         mount.source

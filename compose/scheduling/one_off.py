@@ -63,13 +63,13 @@ async def _run(session: Session, options: RunOptions, stdio: Stdio | None) -> Ca
     if service is None:
         check_services(session.project, (options.service,))
         raise NotFound(f'service "{options.service}" is disabled', code="E202")
-    await _bring_up_dependencies(session, service, options)
+    has_dependencies = await _bring_up_dependencies(session, service, options)
     project = changed_project(session.project, service, options)
     inner = session.on_project(project)
     observed = observe(session.engine, project, names=(service.name,))
     work = inner.work(observed, quiet_pull=options.quiet_pull)
     await _have_image(work, options)
-    await _make_resources(session, inner, options)
+    await _make_resources(session, inner, options, orphans_are_told=has_dependencies)
     record = await _make(work, options, keeps_no_log=options.detach or stdio is not None)
     if session.dry:
         return Captured(0, b"", b"")
@@ -77,8 +77,8 @@ async def _run(session: Session, options: RunOptions, stdio: Stdio | None) -> Ca
     return done._replace(container=record.name)
 
 
-async def _bring_up_dependencies(session: Session, service: Service, options: RunOptions) -> None:
-    """As `up -d` would; the checks of the service itself are made too."""
+async def _bring_up_dependencies(session: Session, service: Service, options: RunOptions) -> bool:
+    """As `up -d` would, if there are any; the checks of the service itself are made too."""
     names = () if options.no_deps else tuple(service.depends_on)
     known = tuple(name for name in names if name in session.project.services)
     wishes = UpOptions(
@@ -94,16 +94,25 @@ async def _bring_up_dependencies(session: Session, service: Service, options: Ru
     up.warn_of_build(session, (service.name,), asked=options.build)
     if known:
         await up.up(session, wishes)
+    return bool(known)
 
 
-async def _make_resources(session: Session, inner: Session, options: RunOptions) -> None:
+async def _make_resources(
+    session: Session, inner: Session, options: RunOptions, *, orphans_are_told: bool
+) -> None:
     """The networks and volumes of the service itself, and the volumes that `--volume` names."""
     for key in inner.project.volumes.keys() - session.project.volumes.keys():
         name = inner.project.volumes[key].name
         if session.engine.volume(name) is None:
             work = session.work(Observed(), quiet_pull=options.quiet_pull)
             await perform(work, CreateVolume(options=VolumeOptions(name=name)))
-    await up.make_resources(inner, CreateOptions(services=(options.service,), no_deps=True))
+    wishes = CreateOptions(
+        services=(options.service,),
+        no_deps=True,
+        remove_orphans=options.remove_orphans,
+        ignore_orphans=options.ignore_orphans or orphans_are_told,
+    )
+    await up.make_resources(inner, wishes)
 
 
 def changed_project(project: Project, service: Service, options: RunOptions) -> Project:

@@ -46,21 +46,29 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
     observed = observe(session.engine, project)
     session.warn_of(support.check(project, names, observed))
     warn_of_build(session, names, asked=options.build)
-    folder = identity.other_folder(project, observed)
-    is_asked = bool(folder) and not session.is_meant and not options.yes
-    if is_asked:
-        session.warn(identity.warning(project, folder))
-        if options.remove_orphans:
-            raise identity.refuse(project, folder, "`--remove-orphans`")
+    folder = _mind_other_folder(session, observed, options)
     refresh = images.refreshing(project, names, options, observed)
     if not refresh.is_empty:
         await session.carry_out(refresh, observed, quiet_pull=options.quiet_pull)
         observed = observe(session.engine, project)
     plan = converge(project, observed, options)
-    if is_asked and identity.replaces_most(plan, observed, folder):
+    if folder and identity.replaces_most(plan, observed, folder):
         raise identity.refuse(project, folder, "recreating its containers")
     session.check_ports(plan, observed)
     return observed, plan
+
+
+def _mind_other_folder(session: Session, observed: Observed, options: CreateOptions) -> str:
+    """The folder whose project this is, when nobody said that it is meant. Raises ComposeError for
+    what would take something from it."""
+    project = session.project
+    folder = identity.other_folder(project, observed)
+    if not folder or session.is_meant or options.yes:
+        return ""
+    session.warn(identity.warning(project, folder))
+    if options.remove_orphans:
+        raise identity.refuse(project, folder, "`--remove-orphans`")
+    return folder
 
 
 async def check(session: Session, names: tuple[str, ...]) -> None:
@@ -81,9 +89,11 @@ def warn_of_build(session: Session, names: tuple[str, ...], *, asked: bool) -> N
 
 
 async def make_resources(session: Session, options: CreateOptions) -> None:
-    """The networks and volumes that the named services use, and nothing else."""
+    """The networks and volumes that the named services use, and the removal of orphans."""
     project = session.project
     observed = observe(session.engine, project, names=())
+    if options.remove_orphans:
+        _mind_other_folder(session, observed, options)
     await session.carry_out(resources(project, observed, options), observed)
 
 

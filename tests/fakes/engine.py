@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import math
 import os
+import select
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -33,6 +35,7 @@ from runtime.values import (
     NetworkOptions,
     NetworkRecord,
     PortBinding,
+    Progress,
     ProjectId,
     ProjectRecord,
     PublishedPort,
@@ -64,6 +67,8 @@ class World:
         self.ends: dict[str, int] = {}
         self.health: dict[str, str] = {}
         self.refuses: dict[str, RuntimeFault] = {}
+        self.execs: list[tuple[ExecOptions, bytes]] = []
+        """What was executed in containers, and what it found in its standard input."""
         self.commands: dict[tuple[str, ...], tuple[int, bytes]] = {}
         """What a command in a container answers: (exit code, output)."""
         self.journal: list[str] = []
@@ -142,8 +147,11 @@ class Watcher:
 class FakeFollower:
     """One log that grows, with a descriptor that is readable when it did."""
 
-    def __init__(self, world: World, container_id: str, tail: int | None) -> None:
+    def __init__(
+        self, world: World, container_id: str, tail: int | None, *, timestamps: bool
+    ) -> None:
         self._world = world
+        self._has_times = timestamps
         self._id = container_id
         lines = len(world.logs.get(container_id, ()))
         self._next = 0 if tail is None else max(0, lines - tail)
@@ -161,7 +169,7 @@ class FakeFollower:
             os.eventfd_read(self._bell)
         lines = self._world.logs.get(self._id, [])[self._next :]
         self._next += len(lines)
-        return [dataclasses.replace(line, time=None) for line in lines]
+        return [_timed(line, self._has_times) for line in lines]
 
     def finish(self) -> Iterator[LogLine]:
         return iter(())
@@ -266,12 +274,19 @@ class FakeEngine:
         if tail is not None:
             lines = lines[len(lines) - min(tail, len(lines)) :]
         for line in lines:
-            yield line if timestamps else dataclasses.replace(line, time=None)
+            if line.time is not None and not (since or 0) <= line.time <= (until or math.inf):
+                continue
+            yield _timed(line, timestamps)
 
     def follow_logs(
-        self, container: ContainerRecord, *, tail: int | None = None, **_words: Any
+        self,
+        container: ContainerRecord,
+        *,
+        tail: int | None = None,
+        timestamps: bool = False,
+        **_words: Any,
     ) -> FakeFollower:
-        return FakeFollower(self.world, container.id, tail)
+        return FakeFollower(self.world, container.id, tail, timestamps=timestamps)
 
     def processes(self, container: ContainerRecord) -> tuple[Any, ...]:
         return ()
@@ -320,6 +335,8 @@ class FakeEngine:
         if reference in self.world.refuses:
             raise self.world.refuses[reference]
         if reference in self.world.obtainable:
+            if on_progress is not None:
+                on_progress(Progress(id="0123456789ab", text="Pull complete", done=True))
             self.world.images[reference] = self.world.obtainable[reference]
         if reference not in self.world.images:
             raise NotFound(f"no such image: {reference}")
@@ -475,6 +492,7 @@ class FakeEngine:
     ) -> FakeExec:
         record = self.container(container_id)
         await self._act(f"exec {' '.join(options.command)} in {record.name}")
+        self.world.execs.append((options, _read_now(stdio[0]) if stdio is not None else b""))
         code, output = self.world.commands.get(tuple(options.command), (0, b""))
         if stdio is not None:
             os.write(stdio[1], output)
@@ -513,6 +531,15 @@ def image(name: str, *, id: str = "", **config: Any) -> ImageRecord:
     """An image of the store."""
     known = id or f"sha256:{name}"
     return ImageRecord(id=known, name=name, config=ImageConfig(id=known, reference=name, **config))
+
+
+def _read_now(descriptor: int) -> bytes:
+    can_read = select.select([descriptor], [], [], 0)[0]
+    return os.read(descriptor, 64) if can_read else b""
+
+
+def _timed(line: LogLine, has_times: bool) -> LogLine:
+    return line if has_times else dataclasses.replace(line, time=None)
 
 
 def _published(record: ContainerRecord) -> tuple[PublishedPort, ...]:

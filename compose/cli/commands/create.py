@@ -42,7 +42,6 @@ def command(
     options = CreateOptions(
         services=services,
         build=build,
-        no_build=no_build,
         pull=parse_pull(pull),
         quiet_pull=quiet_pull,
         force_recreate=force_recreate,

@@ -38,13 +38,12 @@ def command(
         raise UsageError(f'invalid value for --rmi: "{rmi}"')
     from compose.options import DownOptions
 
-    remove, ignore = orphans(context, remove_orphans)
+    remove, _ignore = orphans(context, remove_orphans)
     options = DownOptions(
         services=services,
         volumes=volumes,
         rmi=_RMI[rmi],
         remove_orphans=remove,
-        ignore_orphans=ignore,
         timeout=seconds(timeout),
         yes=yes,
     )

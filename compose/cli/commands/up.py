@@ -101,7 +101,6 @@ def command(
         attach_dependencies=attach_dependencies,
         timestamps=timestamps,
         build=build,
-        no_build=no_build,
         pull=parse_pull(pull),
         quiet_pull=quiet_pull,
         force_recreate=force_recreate,
@@ -118,7 +117,7 @@ def command(
         wait_timeout=seconds(wait_timeout) or None,
         yes=yes,
     )
-    check_pairs(options, watch=watch)
+    check_pairs(options, no_build=no_build, watch=watch)
     with context.open_stack() as stack:
         if explain:
             context.show_warnings(stack)
@@ -132,7 +131,7 @@ def command(
             return stack.up(options, on_event=display.on_event).exit_code
 
 
-def check_pairs(options: UpOptions, *, watch: bool = False) -> None:
+def check_pairs(options: UpOptions, *, no_build: bool = False, watch: bool = False) -> None:
     """Raises UsageError, in Docker's words and order, for flags that contradict each other."""
     if options.wait_timeout is not None and options.wait_timeout < 0:
         raise UsageError("--wait-timeout must be a non-negative integer")
@@ -140,7 +139,7 @@ def check_pairs(options: UpOptions, *, watch: bool = False) -> None:
         raise UsageError(
             "--abort-on-container-failure cannot be combined with --abort-on-container-exit"
         )
-    if options.build and options.no_build:
+    if options.build and no_build:
         raise UsageError("--build and --no-build are incompatible")
     if options.detach and (_attaches(options) or watch):
         flag = "--wait" if options.wait else "--detach"
@@ -149,7 +148,7 @@ def check_pairs(options: UpOptions, *, watch: bool = False) -> None:
             " --abort-on-container-failure, --attach, --attach-dependencies or --watch"
         )
     _check_recreation(options)
-    if options.no_build and watch:
+    if no_build and watch:
         raise UsageError("--no-build and --watch are incompatible")
     if options.attach and options.attach_dependencies:
         raise UsageError("cannot combine --attach and --attach-dependencies")

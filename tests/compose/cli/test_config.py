@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from compose.cli import verbs
+from compose.cli.flags import read_signature
 from tests.fakes.files import Ran, run_config
 
 SHOP = """\
@@ -338,3 +340,41 @@ def test_bytes_that_are_no_text_are_printed_as_they_were_written(config):
     assert "    user: a\n" in printed
     assert config(files={"compose.yaml": printed}).out == printed
     assert '"image": "\\ufffd\\ufffd\\ufffd\\ufffd"' in config("--format", "json", files=files).out
+
+
+# --- every flag
+
+ALL = {
+    "compose.yaml": """\
+name: shop
+services:
+  web:
+    image: nginx:${TAG:-1}
+    container_name: web
+    env_file: web.env
+    volumes: [".:/here"]
+    models: [llm]
+    profiles: [all]
+models: {llm: {model: ai/model}}
+networks: {default: }
+volumes: {spare: }
+""",
+    "web.env": "FROM_FILE=1\n",
+}
+TWICE = {"compose.yaml": "services: {a: {image: x, depends_on: [nobody]}}"}
+FLAGS = [one.flag.long for one in read_signature(verbs.load("config").command).flags]
+NEEDS_REGISTRY = {"--resolve-image-digests", "--lock-image-digests"}
+"""test_images_are_pinned... and test_locking... above."""
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_flag_makes_a_difference(config, tmp_path: Path, flag: str):
+    if flag in NEEDS_REGISTRY:
+        pinned = config(flag, files={"compose.yaml": "services: {a: {image: localhost:1/a}}"})
+        assert pinned.code == 1  # nobody listens there: it was asked
+        return
+    value = {"--format": "json", "--output": str(tmp_path / "out"), "--hash": "*"}.get(flag)
+    words = (flag,) if value is None else (flag, value)
+    files = TWICE if flag == "--no-consistency" else ALL
+    plain, ran = config(files=files), config(*words, files=files)
+    assert (ran.code, ran.out, ran.err) != (plain.code, plain.out, plain.err)

@@ -7,7 +7,7 @@ that is out of date fails, too.
 """
 
 import io
-import tempfile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -158,7 +158,10 @@ def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> 
         volume("labelled", labels={"a": "b"}),
     )
     machine.images_ = (image("nginx:1"), image(""), image(f"web@sha256:{'ab' * 32}"))
-    doors = FakeDoors(stack=stack, machine=machine, unit_folder=tempfile.mkdtemp(dir=folder))
+    units = folder / "units"
+    shutil.rmtree(units, ignore_errors=True)
+    units.mkdir()
+    doors = FakeDoors(stack=stack, machine=machine, unit_folder=str(units))
     code = app.run(words, doors=doors)
     return code, doors.calls, out.buffer.getvalue(), err.buffer.getvalue()
 
@@ -202,6 +205,30 @@ def test_a_flag_makes_a_difference_or_is_listed(
         assert not differs, f"{name} has an effect: take it off the list"
     else:
         assert differs, f"{name} has no effect: give it one, or list it with the reason"
+
+
+SWITCHES = [(path, one) for path, one in every_flag() if one.kind == "switch"]
+
+
+@pytest.mark.parametrize(
+    ("path", "one"),
+    SWITCHES,
+    ids=lambda value: value if isinstance(value, str) else value.flag.long,
+)
+def test_a_switch_can_be_said_as_true_and_false(
+    path: str, one: FlagParameter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    name = f"{path} {one.flag.long}"
+    more = (
+        [*WITH.get(name, []), *WORDS.get(path, [])] if path not in ("exec", "run") else WORDS[path]
+    )
+    is_on = default_of(path, one.name) is True or name in OFF
+
+    def said(*words: str) -> tuple[object, ...]:
+        return outcome([*path.split(), *words, *more], monkeypatch, tmp_path)
+
+    assert said(f"{one.flag.long}=true") == said(one.flag.long)
+    assert said(f"{one.flag.long}={str(is_on).lower()}") == said()
 
 
 def test_every_listed_flag_exists_and_has_a_reason():

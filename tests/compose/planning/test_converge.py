@@ -32,6 +32,24 @@ def test_a_first_up_makes_networks_images_and_containers_and_starts_them_in_orde
     )
 
 
+def test_networks_and_volumes_that_no_service_uses_are_made_on_request_alone():
+    text = "{services: {web: {image: host, networks: [a]}}, networks: {a: , b: }, volumes: {v: }}"
+    few = """
+            1          create network p_a
+            2  <- 1    create web-1
+            3  <- 1,2  start web-1
+        """
+    everything = """
+            1          create network p_a
+            2          create network p_b
+            3          create volume p_v
+            4  <- 1    create web-1
+            5  <- 1,4  start web-1
+        """
+    assert plan(text, images=("host",)) == few
+    assert plan(text, images=("host",), all_resources=True) == everything
+
+
 def test_an_unchanged_stack_needs_nothing():
     assert plan(WEB, before=WEB) == ""
 
