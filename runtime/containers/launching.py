@@ -24,6 +24,7 @@ from runtime.containers.spec.mounts import shared_memory_options
 from runtime.containers.spec.namespaces import Modes, find_hostname, find_modes
 from runtime.containers.spec.process import build_exec
 from runtime.errors import NotFound, StartFailed
+from runtime.images import uppers
 from runtime.images.front import Images
 from runtime.linux import files, seccomp
 from runtime.messages import CgroupPlan, LaunchRequest
@@ -58,6 +59,7 @@ class LaunchDesk:
         self._hierarchy: Hierarchy = hierarchy.detect()
         self._facts: tuple[float, HostFacts] | None = None
         """When they were read, and what they were."""
+        self._has_said_of_uppers = False
 
     def plan_of(self, record: ContainerRecord) -> CgroupPlan:
         """Where the container's processes are, whether it runs or not."""
@@ -93,7 +95,16 @@ class LaunchDesk:
         except BaseException:
             groups.remove(plan)
             raise
-        return self._request(record, result, plan, generation), (*result.warnings, *warnings)
+        request = self._request(record, result, plan, generation)
+        said = (*result.warnings, *warnings, *self._said_of_uppers(folder))
+        return request, said
+
+    def _said_of_uppers(self, folder: Path) -> tuple[str, ...]:
+        """Once, of all containers of a project."""
+        if self._has_said_of_uppers or not uppers.is_in_memory(folder):
+            return ()
+        self._has_said_of_uppers = True
+        return (uppers.IN_MEMORY.format(folder=self._paths.data),)
 
     def exec_process(
         self, record: ContainerRecord, options: ExecOptions

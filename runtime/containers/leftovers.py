@@ -19,6 +19,7 @@ from runtime import frozen
 from runtime.cgroups import groups, hierarchy, killing, knobs
 from runtime.cgroups.hierarchy import ENGINE_LEAF, Hierarchy
 from runtime.frozen import dataclass, field
+from runtime.images import uppers
 from runtime.linux import files, netlink, nftables
 from runtime.linux.netlink import Link
 from runtime.messages import CgroupPlan
@@ -231,6 +232,7 @@ def _see_off(trees: Hierarchy, paths: Paths, projects: Collection[str]) -> None:
 def _remove_data(paths: Paths, ids: Collection[str], swept: Swept) -> None:
     """Of containers whose rows are lost; volumes are never touched here."""
     for container_id in sorted(ids):
+        uppers.release(paths.container(container_id))
         files.remove_tree(paths.container(container_id))
         swept.removed.append(f"container {container_id[:12]}")
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from runtime import frozen
 from runtime.errors import NotFound, RuntimeFault
+from runtime.images import uppers
 from runtime.images.front import Images
 from runtime.linux import files
 from runtime.paths import Paths
@@ -126,6 +127,7 @@ def _remove_what_is_left(
 ) -> None:
     memory.remove(paths.project(project_id).shared_memory(container_id))
     memory.leave(paths.memory, (container_id,))
+    uppers.release(paths.container(container_id))
     files.remove_tree(paths.container(container_id))
     run_states.forget(paths.project(project_id), container_id)
     for name in database.delete_container(container_id, volumes=volumes):

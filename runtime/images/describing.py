@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runtime.images import manifest
+from runtime.images import manifest, uppers
 from runtime.images.front import image_record
 from runtime.images.reference import parse_reference
 from runtime.images.rows import ImageRow
@@ -75,7 +75,7 @@ def measure(store: Store, paths: Paths) -> DiskUsage:
     """What everything takes. Images by their rows; containers and volumes by looking."""
     images = store.rows.all()
     sizes = {layer.folder: layer.size for layer in store.rows.layers()}
-    users = Counter(folder for image in images for folder in image.layers)
+    users = Counter(folder for image in images for folder in set(image.layers))
     blobs = dict(store.blobs.all())
     wanted = {digest for image in images for digest in image.blobs}
     containers, volumes = store.rows.neighbours()
@@ -87,7 +87,7 @@ def measure(store: Store, paths: Paths) -> DiskUsage:
         leftovers=sum(size for digest, size in blobs.items() if digest not in wanted)
         + sum(size for folder, size in sizes.items() if folder not in users),
         containers={
-            record.id: tree_size(paths.container(record.id) / "upper") for record in containers
+            record.id: tree_size(uppers.find(paths.container(record.id))) for record in containers
         },
         volumes={volume.name: tree_size(Path(volume.path)) for volume in volumes},
     )
@@ -96,8 +96,9 @@ def measure(store: Store, paths: Paths) -> DiskUsage:
 def _image_usage(
     image: ImageRow, sizes: Mapping[str, int], users: Mapping[str, int], containers: int
 ) -> ImageUsage:
-    shared = sum(sizes.get(folder, 0) for folder in image.layers if users[folder] > 1)
-    unique = sum(sizes.get(folder, 0) for folder in image.layers if users[folder] == 1)
+    folders = set(image.layers)
+    shared = sum(sizes.get(folder, 0) for folder in folders if users[folder] > 1)
+    unique = sum(sizes.get(folder, 0) for folder in folders if users[folder] == 1)
     return ImageUsage(
         record=image_record(image, next(iter(image.tags), "")),
         shared=shared,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import NotFound, RuntimeFault
-from runtime.images import host
+from runtime.images import host, uppers
 from runtime.linux import files
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths, ensure_directories
@@ -73,8 +73,7 @@ class Images:
 
         With `image_id` that image is taken, whatever the name means by now. Raises NotFound.
         """
-        upper, work = container_folder / "upper", container_folder / "work"
-        files.ensure_directory(work)
+        upper, work = uppers.ensure(container_folder)
         if reference == host.REFERENCE:
             return host.host_image(self._paths).root_filesystem(upper, work)
         lowers = self.layer_paths(reference, image_id=image_id)

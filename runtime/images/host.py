@@ -29,6 +29,7 @@ from runtime.images.host_view import (
     mount_of,
     survey,
 )
+from runtime.images.lower_view import is_opaque
 from runtime.linux import faults, files
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths
@@ -145,7 +146,7 @@ class HostImage:
         if look.can_redirect:
             anew = self._redirected(template)
             return _Prepared((*view.over_root, *anew, *view.shown_of_var), (top,), None, look.at)
-        if template.stat().st_dev != self._top.stat().st_dev:
+        if template.stat().st_dev != self._top.stat().st_dev and is_opaque(template / "etc"):
             return _Prepared(view.over_root, (str(template), top), None, look.at)
         return _Prepared(view.over_root, (top,), template, look.at)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.images.host_view import MADE_ANEW, Entry, is_public, is_within
+from runtime.images.lower_view import NO_MARKS, OPAQUE
 from runtime.linux import faults
 
 FORMAT = b"1"
@@ -94,8 +95,12 @@ def _make(building: Path, etc: Path, items: Sequence[_Item], skeleton: Sequence[
     for name in MADE_ANEW:
         if (building / name).is_dir():
             # Where the template is a lower of its own, the host's folder below it must not show
-            # through
-            os.setxattr(building / name, "trusted.overlay.opaque", b"y")
+            # through; host.py looks whether it can be one
+            try:
+                os.setxattr(building / name, OPAQUE, b"y")
+            except OSError as error:
+                if error.errno not in NO_MARKS:
+                    raise
 
 
 def _name(building: Path, template: Path) -> None:
@@ -112,7 +117,7 @@ def copy_template(template: Path, upper: Path) -> None:
     _copy_items(template, tuple(_everything(template, "")), upper)
     for name in MADE_ANEW:
         if (upper / name).is_dir():
-            os.setxattr(upper / name, "trusted.overlay.opaque", b"y")
+            os.setxattr(upper / name, OPAQUE, b"y")
 
 
 def _everything(top: Path, folder: str) -> Iterator[_Item]:
@@ -213,7 +218,7 @@ def _lay(entry: Entry, top: Path, folder: int) -> None:
         os.chown(entry.path, entry.uid, entry.gid, dir_fd=folder)
     os.chmod(entry.path, entry.mode, dir_fd=folder)
     if entry.kind == "empty":
-        os.setxattr(f"{top}/{entry.path}", "trusted.overlay.opaque", b"y")
+        os.setxattr(f"{top}/{entry.path}", OPAQUE, b"y")
     elif entry.target:
         target = os.fsencode(entry.target)
         os.setxattr(f"{top}/{entry.path}", "trusted.overlay.redirect", target)

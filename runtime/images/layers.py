@@ -388,7 +388,7 @@ class _Unpacker:
         try:
             self._mark()
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.ENOTSUP):
+            if error.errno not in lower_view.NO_MARKS:
                 raise
             self._merge()
 

@@ -6,6 +6,7 @@ file, a symlink on that way, the target of a hard link. Source: the kernel's pag
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 OPAQUE = "trusted.overlay.opaque"
+NO_MARKS = (errno.EPERM, errno.ENOTSUP)
+"""Answers of a file system that keeps whiteouts or OPAQUE to itself, or does not know them."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -68,7 +71,7 @@ def _look_in(opened: list[int], path: Sequence[bytes]) -> tuple[bool, Found | No
     return hides_below, None
 
 
-def is_opaque(folder: int) -> bool:
+def is_opaque(folder: int | Path) -> bool:
     try:
         return os.getxattr(folder, OPAQUE) == b"y"
     except OSError:

@@ -8,7 +8,6 @@ safe; what was verified stays for the next try.
 from __future__ import annotations
 
 import errno
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import digests, manifest
 from runtime.images.access import Access
+from runtime.images.blobs import room_on
 from runtime.images.downloads import Downloads, Steps
 from runtime.images.following import Following
 from runtime.images.http_client import Cancellation, Cancelled
@@ -279,8 +279,7 @@ class _Pull:
     def _check_space(self, missing: list[Descriptor]) -> None:
         """R15: said before an hour of downloading. Unpacked, it needs more yet."""
         needed = sum(layer.size - self._blobs.partial_size(layer.digest) for layer in missing)
-        status = os.statvfs(self._store.paths.data)
-        free = status.f_bavail * status.f_frsize
+        free = room_on(self._store.paths.data)
         if needed > free:
             raise RuntimeFault(
                 f"no space for {self._reference.familiar} in {self._store.paths.images}:"
