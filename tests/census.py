@@ -14,6 +14,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 
 from runtime.linux import conntrack
@@ -121,11 +122,30 @@ def loop_devices(paths: Paths) -> Iterator[str]:
             yield backing.parts[3]
 
 
-def connections(_paths: Paths) -> Iterator[str]:
-    """Tracked ones that a rule for a published port sent elsewhere: to another address than was asked for."""
-    for entry in conntrack.list_entries():
-        if entry.destination != entry.reply_source:
+def connections(paths: Paths) -> Iterator[str]:
+    """Tracked ones that a rule for a published port sent elsewhere: to another address than was asked for.
+
+    They bear no root's name. One that leads to a bridge of somebody else's, which is there, is his.
+    """
+    foreign = _subnets_of_others(paths)
+    entries = conntrack.list_entries()
+    foreign |= _subnets_of_others(paths)
+    for entry in entries:
+        target = ip_address(entry.reply_source)
+        if entry.destination != entry.reply_source and not any(target in one for one in foreign):
             yield f"{entry.source} -> {entry.destination}:{entry.destination_port} -> {entry.reply_source}"
+
+
+def _subnets_of_others(paths: Paths) -> set[IPv4Network]:
+    """Of bridges that another root, or another engine, has now."""
+    found = set()
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        name, destination, _gateway, *_rest, mask, _mtu, _window, _rtt = line.split()
+        is_other = name.startswith("pc") and not name.startswith(f"pc{paths.root_hash}")
+        if is_other or name.startswith(("docker", "br-")):
+            start, bits = (ip_address(bytes.fromhex(one)[::-1]) for one in (destination, mask))
+            found.add(IPv4Network(f"{start}/{bits}"))
+    return found
 
 
 def rows(paths: Paths) -> Iterator[str]:

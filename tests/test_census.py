@@ -130,6 +130,21 @@ def a_lease(paths: Paths) -> Iterator[str]:
     database.close()
 
 
+def test_a_connection_to_a_bridge_that_somebody_else_has_is_not_ours(paths: Paths):
+    """Tests of several roots run beside each other; connections are the one thing that has no name."""
+    for bridge, is_ours in ((f"pc{paths.root_hash}0000b111", True), ("pc00000000b111", False)):
+        run("ip", "link", "add", bridge, "type", "bridge")
+        try:
+            run("ip", "link", "set", bridge, "up")
+            run("ip", "route", "add", "127.0.0.0/28", "dev", bridge)
+            with a_connection(paths) as name:
+                found = "".join(census(paths).get("connection", []))
+                # which address it comes from is the route's choice
+                assert (name.partition(" ")[2] in found) is is_ours
+        finally:
+            run("ip", "link", "delete", bridge)
+
+
 PLANTS: dict[str, Callable] = {
     "process": a_process,
     "mount": a_mount,
