@@ -11,6 +11,7 @@ import re
 _TOKEN = r"""
     "(?:[^"\\]|\\.)*"?            # a double-quoted scalar
     | '(?:[^']|'')*'?             # a single-quoted one
+    | \$ (?: \{[^}]*\}? | \w+ ) (?: \$\{[^}]*\}? | [^\s"',\[\]{}:#] )* (?=["'])  # to a quote
     | (?: \$\{[^}]*\}? | [^\s:,\[\]{}#] )   # or a plain one, to the next mark of the syntax
       (?: \$\{[^}]*\}? | [^\s,\[\]{}:#] | :(?=\S) | (?<=\S)\# | [ ](?=[^\s#:]) )*
     """
@@ -61,13 +62,27 @@ class File:
         if self.path == "-" or not os.path.isabs(self.path):
             return self.path
         try:
-            relative = os.path.relpath(self.path)
+            starts = dict.fromkeys((current_folder(), os.getcwd()))
         except OSError:  # the current folder is gone
             return self.path
-        return self.path if relative.startswith(os.pardir) else relative
+        names = (os.path.relpath(self.path, start) for start in starts)
+        return next((name for name in names if not name.startswith(os.pardir)), self.path)
 
     def __repr__(self) -> str:
         return f"File({self.path!r})"
+
+
+def current_folder() -> str:
+    """The folder that the process is in, by the name that the shell gives it: through a link when
+    its user came by one. As Go names it, so paths and project names are Docker Compose's."""
+    named = os.environ.get("PWD", "")
+    if os.path.isabs(named):
+        try:
+            if os.path.samestat(os.stat(named), os.stat(os.curdir)):
+                return os.path.normpath(named)
+        except (OSError, ValueError):
+            pass
+    return os.getcwd()
 
 
 class Position:

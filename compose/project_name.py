@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from compose.options import StackOptions
+from compose.position import current_folder
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = tuple(
@@ -50,7 +51,7 @@ def find_place(options: StackOptions, environment: Mapping[str, str]) -> Place |
 
 
 def _find(options: StackOptions, environment: Mapping[str, str]) -> Place:
-    cwd = os.path.abspath(options.folder or os.getcwd())
+    cwd = os.path.abspath(options.folder or current_folder())
     said = options.project_name or environment.get("COMPOSE_PROJECT_NAME", "")
     if said and not _NORMAL.fullmatch(said):
         raise _Unclear

@@ -90,7 +90,18 @@ class _Checks:
             known = ", ".join(sorted(names)[:10])
             stand = "stands" if len(names) == 1 else "stand"
             hint = "add it under `services`" + f", where {known} {stand}" * bool(known)
+        if not near:
+            hint += self._if_it_changes_another()
         self.refuse("E051", f"the {kind} `{name}` is not declared", path, hint=hint, at_key=at_key)
+
+    def _if_it_changes_another(self) -> str:
+        """A file for use beside another makes no sense alone."""
+        if len(self.project.files) != 1 or _is_default(self.project.files[0]):
+            return ""
+        folder = os.path.dirname(self.project.files[0])
+        names = [name for name in NAMES if os.path.isfile(os.path.join(folder, name))]
+        base = File(os.path.join(folder, *names[:1])).shown if names else NAMES[0]
+        return f"; if the file changes another: -f {base} -f {File(self.project.files[0]).shown}"
 
     # ---- services ----
 
@@ -105,9 +116,7 @@ class _Checks:
         if not service.image and service.build is None and service.provider is None:
             message = f"the service `{service.name}` has neither an image nor a build"
             hint = "add `image`, `build` or `provider`"
-            if len(self.project.files) == 1 and not _is_default(self.project.files[0]):
-                shown = File(self.project.files[0]).shown
-                hint += f"; if the file changes another: -f compose.yaml -f {shown}"
+            hint += self._if_it_changes_another()
             given = self.project.origins.get((*path, "image")) is not None
             path = (*path, "image") if given else path
             self.refuse("E035", message, path, hint=hint, at_key=not given)

@@ -20,7 +20,7 @@ from compose.loading.remote_names import is_remote
 from compose.loading.report import Report
 from compose.loading.request import LoadRequest
 from compose.model.attribute import attribute, attributes
-from compose.position import File, Position
+from compose.position import File, Position, current_folder
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
@@ -47,7 +47,7 @@ class Sources:
 
 def discover(request: LoadRequest, report: Report) -> Sources:
     """Find files and environment. Raises NotFound and InvalidFile."""
-    cwd = os.path.abspath(request.cwd or os.getcwd())
+    cwd = os.path.abspath(request.cwd or current_folder())
     environment = Environment(request.shell)
     if "PWD" not in environment:
         environment.put("PWD", cwd)
@@ -67,6 +67,7 @@ def discover(request: LoadRequest, report: Report) -> Sources:
         )
     folder = _folder(request, cwd, files)
     _fill(environment, shell, request, cwd, folder, report)
+    report.find_example = lambda: _example_beside(folder)
     files = tuple(local for name in files for local in _fetched(name, report))
     return Sources(
         files=files,
@@ -158,6 +159,15 @@ def _env_files(
     return () if disabled or not os.path.isfile(path) else (path,)
 
 
+def _example_beside(folder: str) -> str:
+    """What stands in for a `.env` that nobody has written yet."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return ""
+    return "" if ".env" in names else example_of(".env", names)
+
+
 def _must_exist(path: str) -> None:
     if not os.path.exists(path):
         raise NotFound(
@@ -244,5 +254,16 @@ def _nearest_file(path: str) -> str:
         return f"the folder {folder} does not exist" if not os.path.isdir(folder) else ""
     if name in names:
         return "name a file in that folder" if os.path.isdir(path) else ""
+    if example := example_of(name, names):
+        return f"copy {example} to {name}, and fill it in"
     near = nearest(name, names, cutoff=0.7)
     return f"did you mean {near}?" if near else ""
+
+
+def example_of(name: str, names: Iterable[str]) -> str:
+    """The file that its project gives in place of one that everybody writes for himself:
+    `.env.example` for `.env`."""
+    kinds = ("example", "sample", "template", "dist", "default")
+    found = [other for other in names if name.strip(".") in other and other.endswith(kinds)]
+    found += [other for other in names if other.endswith(name) and other.startswith(kinds)]
+    return min(found, key=len, default="")

@@ -14,8 +14,10 @@ from compose.loading.report import Report
 from compose.loading.variables import BadVariable, substitute
 from compose.model.attribute import Attribute
 from compose.model.units import FALSE_WORDS, TRUE_WORDS, parse_boolean
-from compose.tree import Node, Scalar, Step
+from compose.tree import Node, Origin, Scalar, Step
 
+_MOST_LINES, _LONGEST_LINE = 100, 4096
+"""Of a value, looked through for a variable of it."""
 MOST_CHARACTERS = 64 * 1024 * 1024
 """What all values of a document may grow to."""
 
@@ -82,13 +84,19 @@ class _Interpolation:
         return Step("variable", state, self.environment.place_of(name))
 
     def _unset(self, node: Node) -> Callable[[str], None]:
-        return lambda name: self.report.warn_unset(name, node.origin, self.environment)
+        def unset(name: str) -> None:
+            if not self.report.has_told_of(name):
+                where = _place_of(node.origin, name)
+                self.report.warn_unset(name, where, self.environment)
+
+        return unset
 
     def _refuse(self, node: Node, text: str, bad: BadVariable) -> None:
         path: Path = tuple(self.path)
         if bad.kind == "required":
             hint = self.environment.nearest_to(bad.name) or _set_it(bad.name)
-            self.report.refuse("E022", bad.message, node.origin, path, hint=hint)
+            where = _place_of(node.origin, bad.name)
+            self.report.refuse("E022", bad.message, where, path, hint=hint)
             return
         code = "E023" if bad.kind == "size" else "E020"
         hint = "write $$ where a dollar sign is meant" if code == "E020" else ""
@@ -112,6 +120,30 @@ class _Interpolation:
                 f'"{text}" for boolean is not supported by YAML 1.2, please use `true` or `false`'
             )
             self.report.warn("W002", message, node.origin)
+
+
+def _place_of(origin: Origin, name: str) -> Origin:
+    """Where in a value its variable stands, on whichever of its lines; else where the value
+    begins."""
+    for line in range(origin.line, origin.line + _MOST_LINES):
+        start = origin.column - 1 if line == origin.line else 0
+        column = _find_variable(origin.file.line(line), name, start)
+        if column >= 0:
+            return Origin(origin.file, line, column + 1, origin.how)
+    return origin
+
+
+def _find_variable(line: str, name: str, start: int) -> int:
+    """The column of `$NAME` or `${NAME`; -1 when it is not there."""
+    for begin in (f"${{{name}", f"${name}"):
+        found = line.find(begin, start, start + _LONGEST_LINE)
+        while found >= 0:
+            after = line[found + len(begin) : found + len(begin) + 1]
+            dollars = found - len(line[:found].rstrip("$"))  # two of them are one that means itself
+            if dollars % 2 == 0 and not (after.isalnum() or after == "_"):
+                return found
+            found = line.find(begin, found + 1, start + _LONGEST_LINE)
+    return -1
 
 
 def _set_it(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from compose.errors import Fault, InvalidFile
 from compose.loading.environment import Environment
 from compose.loading.parse import Document
+from compose.loading.report import Report
 from compose.loading.variables import BadVariable, substitute
 from compose.position import Position
 
@@ -17,13 +18,23 @@ _NORMAL = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def project_name(
-    asked: str, environment: Environment, documents: Iterable[Document], folder: str
+    asked: str,
+    environment: Environment,
+    documents: Iterable[Document],
+    folder: str,
+    report: Report,
 ) -> str:
     """The first that says something. Raises InvalidFile when it is none that can be used."""
     if said := said_name(asked, environment):
         return said
     written = _written(documents, environment)
     name = normal(written or os.path.basename(folder))
+    if not written and os.path.basename(os.path.realpath(folder)) != os.path.basename(folder):
+        message = (
+            "project has been loaded without an explicit name from a symlink."
+            f' Using name "{os.path.basename(folder)}"'
+        )
+        report.warn("W007", message, hint="`name:` in the file holds wherever the link leads")
     if not name:
         raise InvalidFile(
             Fault("E004", "the project has no name", hint="give one with -p, or with `name:`")

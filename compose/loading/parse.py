@@ -304,6 +304,8 @@ class _Mapping:
             "a list or mapping" if isinstance(value, dict | list) else f"`{_shown(event, value)}`"
         )
         hint = "" if isinstance(value, dict | list) else f'quote it: "{_shown(event, value)}"'
+        if node.origin.file.line(node.origin.line)[: node.origin.column].endswith("{{"):
+            hint = _TEMPLATE
         if isinstance(value, int) and not isinstance(value, bool):
             hint += "; a port mapping has no blank after its colon"
         builder.report.refuse("E012", f"a key must be text, not {shown}", node.origin, hint=hint)
@@ -375,6 +377,7 @@ def _syntax_fault(file: File, error: yaml.YAMLError) -> Fault:
     return Fault("E010", message, where=where, hint=_cause(file, mark, problem), trail=trail)
 
 
+_TEMPLATE = "`{{ }}` and `{% %}` are for a template engine: fill the template in first, or quote it"
 _Mark = tuple[int, int]
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]"
 
@@ -399,6 +402,8 @@ def _unmarked(file: File, error: yaml.YAMLError) -> tuple[str, _Mark, str, None]
 
 def _cause(file: File, mark: _Mark, problem: str) -> str:
     """What people mostly did when libyaml says this; empty when nothing is likely."""
+    if "{%" in file.line(mark[0] + 1) or "{{" in file.line(mark[0] + 1):
+        return _TEMPLATE
     for number in (mark[0], mark[0] - 1):
         line = file.line(number + 1)
         if "\t" in line[: len(line) - len(line.lstrip())]:

@@ -129,6 +129,7 @@ def j_schema(model: Model, document: Document, root: Node) -> None:
     except InvalidFile as invalid:
         if model.request.interpolate or not all(map(_names_a_variable, invalid.faults)):
             raise
+    _warn_of_external_names(model, model.tree)
     version = model.tree.get("version")
     if version is not None:
         message = (
@@ -137,6 +138,21 @@ def j_schema(model: Model, document: Document, root: Node) -> None:
         )
         model.report.warn("W006", message, version.named_at)
         del model.tree.mapping["version"]
+
+
+def _warn_of_external_names(model: Model, tree: Node) -> None:
+    """`external: {name: N}`, before it becomes what it means."""
+    for section in ("networks", "volumes", "secrets", "configs"):
+        resources = tree.get(section)
+        for name, node in resources.mapping.items() if resources is not None else ():
+            external = node.get("external")
+            inner = external.get("name") if external is not None else None
+            if inner is not None:
+                message = (
+                    f"{section}.{name}: external.name is deprecated."
+                    " Please set name and external: true"
+                )
+                model.report.warn("W008", message, inner.named_at)
 
 
 def _names_a_variable(fault: Fault) -> bool:
@@ -408,7 +424,7 @@ def load_tree(loading: Loading) -> Node:
         if document.root is not None:
             require_mapping(document.root)
     loading.name = project_name(
-        loading.request.project_name, loading.environment, documents, sources.naming_dir
+        loading.request.project_name, loading.environment, documents, sources.naming_dir, report
     )
     loading.environment.put("COMPOSE_PROJECT_NAME", loading.name)
     model = Model(loading.request, report, loading.environment, sources.working_dir, sources.files)

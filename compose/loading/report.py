@@ -6,7 +6,7 @@ all of loading/.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from compose.errors import Fault, InvalidFile, Path
@@ -18,6 +18,9 @@ from compose.tree import Node, Origin, Refused
 
 MOST_FAULTS = 50
 """More faults than anybody reads are not collected."""
+
+_UNSET = 'The "{}" variable is not set. Defaulting to a blank string.'
+"""Docker Compose's words."""
 
 Trail = tuple[tuple[str, Position], ...]
 
@@ -33,6 +36,9 @@ class Report:
         self.environment = environment or Environment()
         self.remote = remote or Remote({})
         """Files of elsewhere that were fetched."""
+        self.find_example: Callable[[], str] | None = None
+        """The name of what the project gives in place of a `.env` that nobody has written; asked
+        once."""
         self.files = 0
         """How many were read."""
         self.judged = 0
@@ -103,9 +109,18 @@ class Report:
 
     def warn_unset(self, name: str, where: Position, environment: Environment) -> None:
         """Note that a variable is used which is not set; the first place where it is."""
-        message = f'The "{name}" variable is not set. Defaulting to a blank string.'  # Docker's
-        if ("W001", message) not in self.warnings:
-            self.warn("W001", message, where, environment.nearest_to(name))
+        if self.has_told_of(name):
+            return
+        hint = environment.nearest_to(name)
+        if not hint and self.find_example is not None:
+            example = self.find_example()
+            hint = f"copy {example} to .env, and fill it in" if example else ""
+            self.find_example = None
+        self.warn("W001", _UNSET.format(name), where, hint)
+
+    def has_told_of(self, name: str) -> bool:
+        """Whether the variable was warned of as unset."""
+        return ("W001", _UNSET.format(name)) in self.warnings
 
     def finish(self) -> None:
         """End a stage: raise InvalidFile with all its faults, in the order of the files."""

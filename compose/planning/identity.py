@@ -20,13 +20,13 @@ from runtime.values import ContainerRecord
 
 def other_folder(project: Project, observed: Observed) -> str:
     """Another folder that existing containers come from; else nothing. One that is not there any
-    more was moved, and is no other."""
+    more was moved, and is no other; nor is one whose link leads to the project's."""
     folders = {_folder(record) for record in observed.containers} - {""}
     if not folders and observed.project is not None and (observed.networks or observed.volumes):
         folders = {observed.project.folder} - {""}
     own = copies.origin_of(project.working_dir)
     others = {folder for folder in folders if copies.origin_of(folder) != own}
-    return min(others - observed.missing_folders, default="")
+    return min(others - observed.same_folders, default="")
 
 
 def _folder(record: ContainerRecord) -> str:

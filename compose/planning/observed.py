@@ -37,8 +37,9 @@ class Observed:
     file_digests: Mapping[str, str] = field(default_factory=dict)
     missing_paths: frozenset[str] = frozenset()
     """Files and folders of the host that the project names and that are not there."""
-    missing_folders: frozenset[str] = frozenset()
-    """Folders that containers were started from and that are not there any more."""
+    same_folders: frozenset[str] = frozenset()
+    """Folders that containers were started from, and that are no other than the project's: by
+    another name, or not there any more."""
 
     def replicas(self, service: str) -> tuple[ContainerRecord, ...]:
         """The service's own containers by number: no one-offs, none that was not made by a

@@ -26,7 +26,7 @@ def observe(engine: Engine, project: Project, *, names: Iterable[str] | None = N
     return Observed(
         project=engine.find_project(project.name),
         containers=containers,
-        missing_folders=_missing_folders(project, containers),
+        same_folders=_same_folders(project, containers),
         networks=_networks(engine, project),
         volumes=_volumes(engine, project),
         images=_images(engine, project, wanted),
@@ -118,10 +118,13 @@ def _missing_paths(project: Project, names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(path for path in needed if not os.path.lexists(path))
 
 
-def _missing_folders(project: Project, containers: Iterable[ContainerRecord]) -> frozenset[str]:
+def _same_folders(project: Project, containers: Iterable[ContainerRecord]) -> frozenset[str]:
     folders = {record.options.labels.get(labels.WORKING_DIR, "") for record in containers}
     others = folders - {"", project.working_dir}
-    return frozenset(path for path in others if not os.path.isdir(path))
+    own = os.path.realpath(project.working_dir)
+    return frozenset(
+        path for path in others if not os.path.isdir(path) or os.path.realpath(path) == own
+    )
 
 
 def _files(project: Project, names: tuple[str, ...]) -> Iterable[str]:

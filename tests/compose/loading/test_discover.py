@@ -152,3 +152,50 @@ def test_profiles_are_those_asked_for_or_of_the_variable_and_naming_activates(
     assert active(profiles=("*",)) == ["dbg", "web", "x"]
     assert active(services=("dbg",)) == ["dbg"]
     assert refused(tmp_path, services=("dgb",)) == "E050 no such service: dgb"
+
+
+def test_a_folder_has_the_name_by_which_the_shell_reached_it(tmp_path: Path, write, monkeypatch):
+    """As Docker Compose: a deployment's `current` is one project, whichever release it leads to."""
+    write("release-5/compose.yaml", "services: {web: {image: a, volumes: ['./d:/d']}}\n")
+    link = tmp_path / "current"
+    link.symlink_to("release-5")
+    monkeypatch.chdir(link)
+
+    monkeypatch.setenv("PWD", str(link))
+    by_link = load(LoadRequest(environment={"PYCOMPOSE_ROOT": str(tmp_path / "root")}))
+    monkeypatch.setenv("PWD", str(tmp_path))
+    by_folder = load(LoadRequest(environment={"PYCOMPOSE_ROOT": str(tmp_path / "root")}))
+
+    assert (by_link.project.name, by_link.project.working_dir) == ("current", str(link))
+    assert by_link.project.services["web"].volumes[0].source == f"{link}/d"
+    assert [fault.message for fault in by_link.warnings] == [
+        'project has been loaded without an explicit name from a symlink. Using name "current"'
+    ]
+    assert (by_folder.project.name, by_folder.warnings) == ("release-5", ())
+
+
+def test_a_name_that_is_written_is_that_of_no_link(tmp_path: Path, write, monkeypatch):
+    write("release-5/compose.yaml", "name: shop\nservices: {web: {image: a}}\n")
+    link = tmp_path / "current"
+    link.symlink_to("release-5")
+    monkeypatch.chdir(link)
+    monkeypatch.setenv("PWD", str(link))
+
+    found = load(LoadRequest(environment={"PYCOMPOSE_ROOT": str(tmp_path / "root")}))
+
+    assert (found.project.name, found.warnings) == ("shop", ())
+
+
+def test_a_file_is_named_by_its_place_below_the_folder_whichever_its_name(
+    tmp_path: Path, write, monkeypatch
+):
+    write("release-5/compose.yaml", "services: {web: {imge: a}}\n")
+    link = tmp_path / "current"
+    link.symlink_to("release-5")
+    monkeypatch.chdir(link)
+    monkeypatch.setenv("PWD", str(link))
+
+    for file in (), (str(link / "compose.yaml"),), (str(tmp_path / "release-5/compose.yaml"),):
+        with pytest.raises(ComposeError) as caught:
+            load(LoadRequest(files=file, environment={"PYCOMPOSE_ROOT": str(tmp_path / "root")}))
+        assert str(caught.value.faults[0].where) == "compose.yaml:1:18"

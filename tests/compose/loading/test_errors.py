@@ -822,9 +822,9 @@ services:
     assert (
         said(files)
         == """\
-compose.yaml:2:16: error E022: the variable `TAG` is required
+compose.yaml:2:23: error E022: the variable `TAG` is required
   2 |   web: {image: "nginx:${TAG:?}"}
-    |                ^^^^^^^^^^^^^^^^
+    |                       ^^^^^^^^
    at services.web.image
 hint: set it in the shell or in `.env`: TAG=...
 """
@@ -839,15 +839,15 @@ services:
     assert (
         said(files)
         == """\
-compose.yaml:2:16: error E022: the variable `TAG` is required: say which
+compose.yaml:2:23: error E022: the variable `TAG` is required: say which
   2 |   web: {image: "nginx:${TAG:?say which}", command: "${COMMAND?}"}
-    |                ^^^^^^^^^^^^^^^^^^^^^^^^^
+    |                       ^^^^^^^^^^^^^^^^^
    at services.web.image
 hint: set it in the shell or in `.env`: TAG=...
 
-compose.yaml:2:52: error E022: the variable `COMMAND` is required
+compose.yaml:2:53: error E022: the variable `COMMAND` is required
   2 |   web: {image: "nginx:${TAG:?say which}", command: "${COMMAND?}"}
-    |                                                    ^^^^^^^^^^^^^
+    |                                                     ^^^^^^^^^^^
    at services.web.command
 hint: set it in the shell or in `.env`: COMMAND=...
 """
@@ -897,11 +897,101 @@ DB_PASSWORD=x
     assert (
         said(files)
         == """\
-compose.yaml:2:35: warning W001: The "DB_PASS" variable is not set. Defaulting to a blank string.
+compose.yaml:2:36: warning W001: The "DB_PASS" variable is not set. Defaulting to a blank string.
   2 |   web: {image: nginx, labels: {a: "$DB_PASS", b: "$DB_PASS"}}
-    |                                   ^^^^^^^^^^
+    |                                    ^^^^^^^^
 hint: nearest defined: `DB_PASSWORD` in .env:1:1
 """
+    )
+
+
+def test_a_variable_is_shown_where_it_stands_in_a_value_of_several_lines(said):
+    files = """\
+services:
+  web:
+    image: nginx
+    command: |
+      echo $$HERE
+      echo ${HERE}/x
+    labels: {url: "postgres://${NAME}:${WORD}@db"}
+    entrypoint: >-
+      folded
+      ${NAMES} more
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:6:12: warning W001: The "HERE" variable is not set. Defaulting to a blank string.
+  6 |       echo ${HERE}/x
+    |            ^^^^^^^^^
+compose.yaml:7:31: warning W001: The "NAME" variable is not set. Defaulting to a blank string.
+  7 |     labels: {url: "postgres://${NAME}:${WORD}@db"}
+    |                               ^^^^^^^^^^^^^^^^^^
+compose.yaml:7:39: warning W001: The "WORD" variable is not set. Defaulting to a blank string.
+  7 |     labels: {url: "postgres://${NAME}:${WORD}@db"}
+    |                                       ^^^^^^^^^^
+compose.yaml:10:7: warning W001: The "NAMES" variable is not set. Defaulting to a blank string.
+ 10 |       ${NAMES} more
+    |       ^^^^^^^^^^^^^
+"""
+    )
+
+
+def test_the_first_unset_variable_names_the_example_of_a_missing_env_file(said):
+    files = """\
+services:
+  web: {image: "nginx:$TAG", user: $WHO}
+--- .env.example
+TAG=
+"""
+    assert (
+        said(files)
+        == """\
+compose.yaml:2:23: warning W001: The "TAG" variable is not set. Defaulting to a blank string.
+  2 |   web: {image: "nginx:$TAG", user: $WHO}
+    |                       ^^^^
+hint: copy .env.example to .env, and fill it in
+compose.yaml:2:36: warning W001: The "WHO" variable is not set. Defaulting to a blank string.
+  2 |   web: {image: "nginx:$TAG", user: $WHO}
+    |                                    ^^^^
+"""
+    )
+
+
+@pytest.mark.parametrize("example", ["web.env.example", "web.env.sample", "example.web.env"])
+def test_an_env_file_that_everybody_writes_for_himself(said, example: str):
+    files = f"""\
+services:
+  web: {{image: nginx, env_file: web.env}}
+--- {example}
+A=
+"""
+    assert (
+        said(files)
+        == f"""\
+compose.yaml:2:33: error E002: cannot read the env file web.env: no such file or directory
+  2 |   web: {{image: nginx, env_file: web.env}}
+    |                                 ^^^^^^^
+hint: copy {example} to web.env, and fill it in
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said_of_it"),
+    [
+        ("image: {{ image }}", "4:13: error E012: a key must be text, not a list or mapping"),
+        (
+            "{% if x %}",
+            "4:6: error E010: this is no YAML: found character that cannot start any token",
+        ),
+    ],
+)
+def test_a_template_that_is_not_filled_in(said, line: str, said_of_it: str):
+    text = said(f"services:\n  web:\n    user: me\n    {line}\n")
+    assert text.startswith(f"compose.yaml:{said_of_it}\n")
+    assert text.endswith(
+        "hint: `{{ }}` and `{% %}` are for a template engine: fill the template in first, or quote it\n"
     )
 
 

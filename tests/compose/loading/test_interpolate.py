@@ -59,7 +59,7 @@ def test_all_faults_of_a_file_are_told_in_one_run():
     assert refusal(lambda: replaced(text)) == (
         "compose.yaml:2:14 E020 `${` is no variable\n"
         "compose.yaml:2:25 E021 `maybe` is no boolean\n"
-        "compose.yaml:3:14 E022 the variable `X` is required: give it"
+        "compose.yaml:3:15 E022 the variable `X` is required: give it"
     )
 
 
@@ -67,7 +67,7 @@ def test_what_is_unset_is_warned_of_once_with_its_first_place_and_the_nearest_na
     report = Report()
     replaced("services: {a: {image: '$DB_PASSWRD'}, b: {image: '$DB_PASSWRD'}}", report)
     (warning,) = report.warnings.values()
-    assert (warning.code, repr(warning.where)) == ("W001", "compose.yaml:1:23")
+    assert (warning.code, repr(warning.where)) == ("W001", "compose.yaml:1:24")
     assert warning.message == 'The "DB_PASSWRD" variable is not set. Defaulting to a blank string.'
     assert "DB_PASSWORD" in warning.hint
 
