@@ -268,8 +268,12 @@ HABITS = (
     re.compile(r'^\+ *"context": ', re.MULTILINE),  # `context: ""` is not printed
     re.compile(r'^\+ *"name": ', re.MULTILINE),  # nor `name: ""`
     re.compile(r"`(capabilities|command)` is missing"),  # nor what is empty or null
-    re.compile(r"E034: a device needs a `target`"),  # nor are those of `devices: ["::r"]`
-    re.compile(r'^\+ *"target": "/run/secrets/', re.MULTILINE),  # nor the `target: ""` of a secret
+    re.compile(
+        r"E034: (a device needs a `target`|`(source|type)` is missing)"
+    ),  # nor any other empty text
+    re.compile(
+        r'^\+ *"(target": "/run/secrets/|dockerfile|protocol|mode)', re.MULTILINE
+    ),  # which is a default then
     re.compile(r"E034: a port needs a `target`"),  # nor is `target: 0`
     re.compile(r'E036: `""`'),  # a variable without a name, which an env file may have
     re.compile(r"E087: `[^`]*=` is no"),  # a host without an address
