@@ -368,7 +368,7 @@ class AsyncStack(Reading):
 
         records = [record for record in self._records(options.services) if record.is_running]
         if not records:
-            raise NotFound("no containers for project", code="E215")
+            raise NotFound(f'no containers for project "{self.name}"', code="E215")
         with tasks.fail_after(deadline):
             ended = await wait(self._reader, records)
             if options.down_project:

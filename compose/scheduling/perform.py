@@ -7,25 +7,40 @@ cli.md 17.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from compose.errors import ActionFailed
 from compose.model.service import Service
 from compose.planning import actions
+from compose.planning.actions import Condition
 from compose.planning.dependencies import NAMESPACES, shared_with
 from compose.planning.images import absolute, image_of
 from compose.scheduling import hooks, reports
-from compose.scheduling.conditions import REACHED_WORDS, WAITED_WORDS, NotReached, judge
+from compose.scheduling.conditions import (
+    REACHED_WORDS,
+    WAITED_WORDS,
+    NotReached,
+    has_healthcheck,
+    judge,
+)
 from compose.scheduling.container_options import Making, container_options
 from compose.scheduling.events import ResourceEvent, tell_progress
 from compose.scheduling.work import Work
 from runtime import tasks
 from runtime.errors import AlreadyExists, InUse, NotFound, StartFailed
-from runtime.values import ContainerOptions, ContainerRecord, NetworkOptions, VolumeOptions
+from runtime.values import (
+    ContainerOptions,
+    ContainerRecord,
+    NetworkOptions,
+    RunState,
+    VolumeOptions,
+)
 
 BEING_MADE = 10.0
 """Seconds; a command that was killed over it leaves the name to the next."""
+STAYS_SECONDS = 0.3
 Made = NetworkOptions | VolumeOptions | ContainerOptions
 
 
@@ -322,15 +337,35 @@ async def _wait_for_one(work: Work, action: actions.WaitFor, name: str, id: str)
         word = REACHED_WORDS[action.condition]
     else:
         try:
-            word = await work.states.until(
-                lambda: judge(action.condition, record, work.states.get(id))
-            )
+            word = await _reached(work, action.condition, record)
         except NotReached as reason:
             raise _not_reached(work, action, name, id, reason) from None
     work.waited_for.pop(id, None)
     if action.condition == "ready_or_done" and not work.dry:
         work.ready.append((action, record))
     work.tell(f"Container {name}", word, "Done")
+
+
+async def _reached(work: Work, condition: Condition, record: ContainerRecord) -> str:
+    """The word for it. Raises NotReached."""
+
+    def judged() -> str | None:
+        return judge(condition, record, work.states.get(record.id))
+
+    word = await work.states.until(judged)
+    if condition != "ready_or_done" or has_healthcheck(record):
+        return word
+    while word == "Healthy" and (left := _left_to_stay(work.states.get(record.id))) > 0:
+        with tasks.move_on_after(left):
+            await work.states.until(lambda: judged() != "Healthy" or None)
+        word = await work.states.until(judged)
+    return word
+
+
+def _left_to_stay(state: RunState) -> float:
+    """Seconds. Of a program that nobody can ask, `--wait` wants to see that it does not end at
+    once."""
+    return min(STAYS_SECONDS, state.started_at + STAYS_SECONDS - time.time())
 
 
 def check_ready(work: Work) -> None:

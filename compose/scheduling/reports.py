@@ -145,7 +145,8 @@ def _probe(record: ContainerRecord) -> Iterator[str]:
         return
     last = record.state.probes[-1]
     how = "timed out" if last.exit_code == -1 else f"exited with code {last.exit_code}"
-    yield f"its last probe {how}, {record.state.failing_streak} failed in a row"
+    streak = record.state.failing_streak
+    yield f"its last probe {how}" + (f", {streak} failed in a row" if streak else "")
     yield from quoted(last.output.encode(errors="replace"))
 
 

@@ -151,6 +151,8 @@ def _after_probe(
     before = state.status
     if _counts(settings, state, event):
         state = _judged(settings, state, event, now)
+    elif event.result.exit_code != 0:
+        state = _noted(state, event.result)
     if event.early:
         state = _changed(state, early_pause=_next_early_pause(state, event.result))
     if not event.early or state.status == "healthy":
@@ -166,7 +168,7 @@ def _counts(settings: HealthSettings, state: HealthState, event: Probed) -> bool
 
 
 def _judged(settings: HealthSettings, state: HealthState, event: Probed, now: float) -> HealthState:
-    state = _changed(state, results=(*state.results, event.result)[-KEPT_RESULTS:])
+    state = _noted(state, event.result)
     if event.result.exit_code == 0:
         return _changed(state, status="healthy", failing_streak=0)
     if state.status == "starting" and _in_start_period(settings, state, now):
@@ -174,6 +176,11 @@ def _judged(settings: HealthSettings, state: HealthState, event: Probed, now: fl
     streak = state.failing_streak + 1
     status = "unhealthy" if streak >= settings.retries else state.status
     return _changed(state, failing_streak=streak, status=status)
+
+
+def _noted(state: HealthState, result: ProbeResult) -> HealthState:
+    """Also a result that does not count: whoever waits wants to see why."""
+    return _changed(state, results=(*state.results, result)[-KEPT_RESULTS:])
 
 
 def _next(settings: HealthSettings, state: HealthState, now: float) -> ProbeAt:

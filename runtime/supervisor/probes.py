@@ -88,10 +88,19 @@ def _follow(
                 project.publish(container, f"health_status: {status}")
             case health.ProbeAt():
                 due = instruction
-    if state.failing_streak != before.failing_streak:
-        # its output is in the report of a failed start
+    if state.failing_streak != before.failing_streak or _says_something_new(state, before):
+        # it is in the report of a start that failed or took too long
         project.write_state(container)
     return due
+
+
+def _says_something_new(state: health.HealthState, before: health.HealthState) -> bool:
+    """Early probes, which count for nothing, mostly repeat what the last one said."""
+
+    def said(one: health.HealthState) -> tuple[int, str] | None:
+        return (one.results[-1].exit_code, one.results[-1].output) if one.results else None
+
+    return said(state) != said(before)
 
 
 async def _ask(

@@ -166,6 +166,14 @@ def test_the_last_five_results_are_kept():
     assert [one.output for one in state.results] == ["2", "3", "4", "5", "6"]
 
 
+def test_an_early_failure_is_kept_to_be_seen_and_counts_for_nothing():
+    settings = HealthSettings(command=("true",), retries=1)
+    state, _ = advance(settings, HealthState(), Began(), 0.0)
+    result = ProbeResult(started_at=0.0, ended_at=0.0, exit_code=1, output="not yet")
+    state, _ = advance(settings, state, Probed(result=result, early=True), 0.1)
+    assert (state.status, state.failing_streak, state.results) == ("starting", 0, (result,))
+
+
 def test_own_words_stand_above_the_image_s_and_those_above_docker_s():
     image = ImageConfig(
         healthcheck=HealthOptions(test=("CMD", "a"), interval=7.0, retries=9),
