@@ -8,10 +8,11 @@ say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from compose.errors import Fault, InvalidFile, Path
+from compose.model.attribute import replace
 from compose.model.project import Project
 from compose.model.security import seccomp_file
 from compose.model.service import Service
@@ -109,12 +110,18 @@ NOT_HONOURED = (
 )
 
 
-def check(project: Project, names: Iterable[str], observed: Observed) -> tuple[Fault, ...]:
-    """The warnings. Raises InvalidFile with every error there is."""
+def check(
+    project: Project,
+    names: Iterable[str],
+    observed: Observed,
+    scale: Mapping[str, int] | None = None,
+) -> tuple[Fault, ...]:
+    """The warnings; with so many replicas as `scale` says. Raises InvalidFile with every error
+    there is."""
     check_circles(project)
     errors: list[Fault] = []
     warnings: list[Fault] = []
-    selected = [project.services[name] for name in names]
+    selected = [_scaled(project.services[name], scale or {}) for name in names]
     for service in selected:
         for level, fault in _of_service(project, service, observed):
             (errors if level == ERROR else warnings).append(_as(level, fault))
@@ -123,6 +130,10 @@ def check(project: Project, names: Iterable[str], observed: Observed) -> tuple[F
     if errors:
         raise InvalidFile(*errors)
     return tuple(warnings)
+
+
+def _scaled(service: Service, scale: Mapping[str, int]) -> Service:
+    return replace(service, scale=scale[service.name]) if service.name in scale else service
 
 
 Finding = tuple[str, Fault]

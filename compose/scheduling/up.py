@@ -44,7 +44,7 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
     project = session.project
     names = selected(project, options)
     observed = observe(session.engine, project)
-    session.warn_of(support.check(project, names, observed))
+    session.warn_of(support.check(project, names, observed, options.scale))
     warn_of_build(session, names, asked=options.build)
     folder = _mind_other_folder(session, observed, options)
     refresh = images.refreshing(project, names, options, observed)
@@ -120,5 +120,5 @@ async def restart(session: Session, options: RestartOptions) -> None:
 
 def explain(project: Project, observed: Observed, options: UpOptions) -> Plan:
     """The plan alone, with the pulls that would come first."""
-    support.check(project, selected(project, options), observed)
+    support.check(project, selected(project, options), observed, options.scale)
     return converge(project, observed, options)

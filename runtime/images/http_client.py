@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import h11
 
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, describe_errno
 
 if TYPE_CHECKING:  # a registry on this machine is mostly asked without TLS
     import ssl
@@ -592,8 +592,15 @@ def _unreachable(peer: str, error: OSError, started: float) -> Unreachable:
         f"cannot reach {peer}",
         code="E540",
         tried=f"connect to {peer}",
-        answered=f"no answer for {waited:.0f} s" if isinstance(error, TimeoutError) else str(error),
+        answered=_answer(error, waited),
     )
+
+
+def _answer(error: OSError, waited: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer for {waited:.0f} s"
+    # the number of an SSLError is OpenSSL's
+    return str(error) if isinstance(error, ssl.SSLError) else describe_errno(error)
 
 
 def _unresolved(host: str, port: int, error: OSError) -> RuntimeFault:

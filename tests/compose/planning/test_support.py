@@ -1,6 +1,7 @@
 """What cannot be honoured is named with its line before `up` acts: an error where going on would weaken isolation or
 change what the program sees, else a warning. Whole texts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,17 @@ HOME = "/home/me/shop"
 def said(tmp_path: Path, monkeypatch):
     """What support says of a file: its errors, or, without any, its warnings."""
 
-    def say(text: str, *, missing: tuple[str, ...] = ()) -> str:
+    def say(
+        text: str, *, missing: tuple[str, ...] = (), scale: Mapping[str, int] | None = None
+    ) -> str:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "compose.yaml").write_text(text)
         request = LoadRequest(cwd=str(tmp_path), project_name="shop", environment={"HOME": "/root"})
         project = load(request).project
         gone = frozenset(path.replace(HOME, str(tmp_path)) for path in missing)
         try:
-            faults = support.check(project, tuple(project.services), Observed(missing_paths=gone))
+            observed = Observed(missing_paths=gone)
+            faults = support.check(project, tuple(project.services), observed, scale)
         except InvalidFile as invalid:
             faults = invalid.faults
         return "".join(f"{fault}\n\n" for fault in faults).replace(str(tmp_path), HOME)
@@ -386,6 +390,23 @@ services: {web: {image: nginx, scale: 2, ports: ["80:80"]}}
 compose.yaml:1:50: error E250: 2 replicas cannot share host port 80
   1 | services: {web: {image: nginx, scale: 2, ports: ["80:80"]}}
     |                                                  ^^^^^^^
+   at services.web.ports[0]
+hint: publish a range, or any free port: `- 80`
+
+"""
+    )
+
+
+def test_replicas_of_the_command_line_cannot_share_a_port_either(said):
+    text = """\
+services: {web: {image: nginx, ports: ["80:80"]}}
+"""
+    assert (
+        said(text, scale={"web": 3})
+        == """\
+compose.yaml:1:40: error E250: 3 replicas cannot share host port 80
+  1 | services: {web: {image: nginx, ports: ["80:80"]}}
+    |                                        ^^^^^^^
    at services.web.ports[0]
 hint: publish a range, or any free port: `- 80`
 
