@@ -599,6 +599,8 @@ def _unreachable(peer: str, error: OSError, started: float) -> Unreachable:
 def _answer(error: OSError, waited: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer for {waited:.0f} s"
+    import ssl  # late: who needs no TLS has not loaded it
+
     # the number of an SSLError is OpenSSL's
     return str(error) if isinstance(error, ssl.SSLError) else describe_errno(error)
 
