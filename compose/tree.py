@@ -47,6 +47,15 @@ class Origin(Position):
         self.column = column
         self.how = how
 
+    @property
+    def unset_variable(self) -> str:
+        """The variable without a value that it came through; "" for none."""
+        for step in self.how:
+            name, _, state = step.text.partition(", ")
+            if step.kind == "variable" and state:
+                return name
+        return ""
+
     def through(self, *steps: Step) -> Origin:
         """The same place, with further steps."""
         return Origin(self.file, self.line, self.column, (*self.how, *steps))

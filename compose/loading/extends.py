@@ -206,6 +206,8 @@ def _unknown(wanted: Node, source: _Source, name: str, file: Node | None) -> Inv
     near = nearest(wanted.text, source.services)
     where = f" in {file.text}" if file is not None else ""
     hint = f"did you mean `{near}`?" if near else ""
+    if not hint and file is None and wanted.text.endswith((".yaml", ".yml")):
+        hint = f"for a service of another file: {{file: {wanted.text}, service: {name}}}"
     if not hint and not source.services:
         hint = "that file has no services"
     elif not hint and file is None:

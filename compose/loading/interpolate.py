@@ -98,9 +98,15 @@ class _Interpolation:
             where = _place_of(node.origin, bad.name)
             self.report.refuse("E022", bad.message, where, path, hint=hint)
             return
-        code = "E023" if bad.kind == "size" else "E020"
-        hint = "write $$ where a dollar sign is meant" if code == "E020" else ""
-        self.report.refuse(code, bad.message, node.origin, path, hint=hint)
+        code, hint = ("E023", "") if bad.kind == "size" else ("E020", _DOLLAR)
+        written = text[bad.offset :]
+        if code == "E020" and written.startswith("${") and "}" not in written:
+            hint = f"a `}}` is missing at its end; or {_DOLLAR}"
+        where = node.origin
+        column = where.file.line(where.line).find(written[:40], where.column - 1)
+        if code == "E020" and column >= 0:
+            where = Origin(where.file, where.line, column + 1, where.how)
+        self.report.refuse(code, bad.message, where, path, hint=hint)
 
     def _cast(self, node: Node, text: str, annotation: str) -> None:
         words, convert = CASTS[annotation]
@@ -144,6 +150,9 @@ def _find_variable(line: str, name: str, start: int) -> int:
                 return found
             found = line.find(begin, found + 1, start + _LONGEST_LINE)
     return -1
+
+
+_DOLLAR = "write $$ where a dollar sign is meant"
 
 
 def _set_it(name: str) -> str:

@@ -199,7 +199,9 @@ class _Builder:
         target = self.anchors.get(event.anchor)
         if target is None:
             known = ", ".join(f"`{name}`" for name in list(self.anchors)[:5])
-            hint = f"anchors above this line: {known}" if known else "no anchor stands above it"
+            hint = f"anchors above this line: {known}"
+            if not known:
+                hint = "no anchor stands above it; text that begins with * needs quotes"
             raise self.refused("E013", f"there is no anchor `{event.anchor}`", event, hint)
         return self._copy(target, event)
 
@@ -409,18 +411,37 @@ def _cause(file: File, mark: _Mark, problem: str) -> str:
         if "\t" in line[: len(line) - len(line.lstrip())]:
             return f"line {number + 1} is indented with a tab: YAML takes blanks only"
     if "mapping values are not allowed" in problem:
-        return "a `: ` inside a value needs quotes; or the line is indented too far"
+        return _cause_of_colon(file, mark)
     if "did not find expected key" in problem:
         return "look at the indentation of this line and the one before, and at open quotes"
     if "did not find expected '-' indicator" in problem:
-        return "this line is indented like the list but begins no item"
+        return "this line begins no item of the list above it: add a `- `, or indent it less"
     if "found expected ',' or" in problem.replace("did not find", "found"):
         if file.line(mark[0] + 1)[: mark[1]].endswith("$"):
             return "within `{ }` and `[ ]`, a value with `${...}` needs quotes"
         bracket = "{" if "'}'" in problem else "["
         return f"a `{bracket}` is not closed, or a comma is missing"
+    if file.line(mark[0] + 1)[mark[1] :].startswith("//"):
+        return "a comment begins with #"
     if "cannot start any token" in problem:
         return "a value that begins with @ ` or % needs quotes"
     if "while scanning a quoted scalar" in problem or "unexpected end of stream" in problem:
         return "a quote was opened and never closed"
     return ""
+
+
+def _cause_of_colon(file: File, mark: _Mark) -> str:
+    """A `:` where a value stands already: its own line says why, or the one before."""
+    line = file.line(mark[0] + 1)
+    key = line[: mark[1]]
+    if ": " in key:
+        return "a `: ` inside a value needs quotes"
+    number = mark[0]
+    while number > 0 and not file.line(number).strip():
+        number -= 1
+    before = file.line(number)
+    if len(line) - len(line.lstrip()) <= len(before) - len(before.lstrip()):
+        return "a `: ` inside a value needs quotes; or the line is indented too far"
+    if ":" not in before:
+        return f"line {number} has no `:` at its end: {before.strip()}:"
+    return f"line {number} has a value already: indent line {mark[0] + 1} as that one"

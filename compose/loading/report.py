@@ -64,12 +64,11 @@ class Report:
 
     def _hint_of_unset(self, where: Position | None) -> str:
         """A value that is wrong is so most likely because its variable is empty."""
-        for step in where.how if isinstance(where, Origin) else ():
-            name, _, state = step.text.partition(", ")
-            if step.kind == "variable" and state:
-                near = self.environment.nearest_to(name)
-                return f"the variable `{name}` is not set" + (f"; {near}" if near else "")
-        return ""
+        name = where.unset_variable if isinstance(where, Origin) else ""
+        if not name:
+            return _hint_of_characters(where)
+        near = self.environment.nearest_to(name)
+        return f"the variable `{name}` is not set" + (f"; {near}" if near else "")
 
     def take(self, refused: Refused, path: Path) -> None:
         """Note what an attribute's own function refused."""
@@ -127,6 +126,19 @@ class Report:
         if self.faults:
             faults, self.faults = self.faults, []
             raise InvalidFile(*unique(faults))
+
+
+_TYPOGRAPHIC = "\u201c\u201d\u201e\u2018\u2019\u201a"
+
+
+def _hint_of_characters(where: Position | None) -> str:
+    """What looks like a quote or a blank and is none: it came with the text from a web page."""
+    line = where.file.line(where.line) if where is not None else ""
+    if line.lstrip(" ").startswith("\xa0"):
+        return "the line is indented with no-break spaces (U+00A0): YAML takes blanks only"
+    if where is not None and line[where.column - 1 : where.column] in tuple(_TYPOGRAPHIC):
+        return "typographic quotes are letters to YAML: write \" or '"
+    return ""
 
 
 def unique(faults: Iterable[Fault]) -> list[Fault]:

@@ -133,6 +133,9 @@ class _Explaining:
         near = nearest(name, schema["properties"])
         if near:
             return f"did you mean `{near}`?"
+        for missing, inner in schema["properties"].items():
+            if path and name in properties_of(inner):
+                return f"`{name}` belongs below `{missing}`: write that above it"
         if path and isinstance(path[-1], int) and len(parent.mapping) == 1:
             return _short_form(name, child)
         return "" if path else self._misplaced_at_top(name, child)
@@ -277,12 +280,31 @@ def _kind_hint(node: Node, wanted: list[str], path: Path) -> str:
     if "text" in wanted and isinstance(value, dict) and path and isinstance(path[-1], int):
         return _mapping_in_list(node, path)
     if "a list" in wanted and isinstance(value, str):
-        return f'write it as a list: ["{value}"]'
+        return _list_of(value)
+    if "a list" in wanted and isinstance(value, dict) and path[-1:] == ("env_file",):
+        return "write it as a list: begin it with `- `"
     if "a mapping" in wanted and isinstance(value, list):
+        if any(isinstance(item.value, str) for item in value):
+            return "take the dashes away, and write a `:` behind each name"
         return "take the dashes away"
+    if wanted == ["a mapping"] and isinstance(value, str):
+        name, colon, rest = value.partition(":")
+        if colon and rest and name.replace("_", "").isalnum() and rest[0] not in "/ ":
+            return f"a blank stands behind the colon: {name}: {rest}"
     return ""
 
 
+def _list_of(text: str) -> str:
+    """`-80:80` and several lines of `A=1` were meant as items."""
+    words = text.split()
+    if text.startswith("-") and len(words[0]) > 1:
+        return f"a blank stands behind the dash: - {words[0][1:]}"
+    if len(words) > 1 and all("=" in word for word in words):
+        return f"begin each line with `- `: - {words[0]}"
+    return f'write it as a list: ["{text}"]'
+
+
+_NAMED = ("depends_on", "networks", "models")
 _PAIRS = ("environment", "labels", "args", "annotations", "sysctls", "extra_hosts", "options")
 
 
@@ -291,6 +313,8 @@ def _mapping_in_list(node: Node, path: Path) -> str:
     if len(node.mapping) != 1:
         return ""
     ((name, child),) = node.mapping.items()
+    if isinstance(child.value, dict) and path[-2] in _NAMED:
+        return f"take the dashes away: with settings, `{path[-2]}` is a mapping of names"
     if isinstance(child.value, dict | list):
         return ""
     text = "" if child.value is None else print_scalar(child.value)

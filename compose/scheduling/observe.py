@@ -84,7 +84,9 @@ def _image(
             service, path = project.all_services[name], ("services", name, "image")
             if images.image_of(project, service) == reference and service.image:
                 where = project.origins.nearest(path)
-                fault = Fault(error.code, error.message, where=where, path=path, hint=error.hint)
+                unset = where.unset_variable if where is not None else ""
+                hint = f"the variable `{unset}` is not set" if unset else error.hint
+                fault = Fault(error.code, error.message, where=where, path=path, hint=hint)
                 raise InvalidFile(fault) from error
         raise
 

@@ -23,6 +23,10 @@ REFUSED = {
         "services: {web: {image: 'UPPER/x'}}",
         "compose.yaml:1:25: error E503: invalid image name `UPPER/x`",
     ),
+    "an image without its tag": (
+        "services: {web: {image: 'shop:${TAG}'}}",
+        "hint: the variable `TAG` is not set",
+    ),
     "what cannot be honoured": ("services: {web: {image: host, gpus: all}}", "E250"),
     "no such network": (
         "services: {web: {image: host, networks: [x]}}\nnetworks: {x: {external: true}}",

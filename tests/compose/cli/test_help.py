@@ -23,7 +23,7 @@ compose.yaml:
     compose.yaml:2:36: error E013: there is no anchor `common`
       2 |   web: {image: nginx, environment: *common}
         |                                    ^^^^^^^
-    hint: no anchor stands above it
+    hint: no anchor stands above it; text that begins with * needs quotes
 """
     for spelling in ("E013", "e13", "E0013"):
         assert said(tmp_path, spelling) == (0, expected, "")

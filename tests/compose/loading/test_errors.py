@@ -96,7 +96,7 @@ services:
 compose.yaml:4:22: error E010: this is no YAML: mapping values are not allowed in this context
   4 |     command: echo one: two
     |                      ^
-hint: a `: ` inside a value needs quotes; or the line is indented too far
+hint: a `: ` inside a value needs quotes
 """
     )
 
@@ -862,9 +862,9 @@ services:
     assert (
         said(files)
         == """\
-compose.yaml:2:32: error E020: `${1}` is no variable
+compose.yaml:2:38: error E020: `${1}` is no variable
   2 |   web: {image: nginx, command: "echo ${1}"}
-    |                                ^^^^^^^^^^^
+    |                                      ^^^^
    at services.web.command
 hint: write $$ where a dollar sign is meant
 """

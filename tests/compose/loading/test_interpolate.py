@@ -57,7 +57,7 @@ def test_text_that_is_none_is_refused(attribute: str, words: str):
 def test_all_faults_of_a_file_are_told_in_one_run():
     text = "services:\n  a: {image: '${', tty: maybe}\n  b: {image: '${X:?give it}'}\n"
     assert refusal(lambda: replaced(text)) == (
-        "compose.yaml:2:14 E020 `${` is no variable\n"
+        "compose.yaml:2:15 E020 `${` is no variable\n"
         "compose.yaml:2:25 E021 `maybe` is no boolean\n"
         "compose.yaml:3:15 E022 the variable `X` is required: give it"
     )
