@@ -143,6 +143,8 @@ def _state(record: ContainerRecord) -> Iterator[str]:
 def _probe(record: ContainerRecord) -> Iterator[str]:
     if not record.state.probes or record.state.health == "healthy":
         return
+    if record.state.status in ("exited", "dead") and record.state.health != "unhealthy":
+        return  # a probe that the end of its container ended tells nothing
     last = record.state.probes[-1]
     how = "timed out" if last.exit_code == -1 else f"exited with code {last.exit_code}"
     streak = record.state.failing_streak

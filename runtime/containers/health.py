@@ -26,6 +26,8 @@ EARLY_SHARE = 5.0
 most.
 """
 TIMED_OUT = -1
+NOT_ASKED = 125
+"""The probe could not be begun: most likely the container was just ending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +153,7 @@ def _after_probe(
     before = state.status
     if _counts(settings, state, event):
         state = _judged(settings, state, event, now)
-    elif event.result.exit_code != 0:
+    elif event.result.exit_code not in (0, NOT_ASKED):
         state = _noted(state, event.result)
     if event.early:
         state = _changed(state, early_pause=_next_early_pause(state, event.result))

@@ -22,7 +22,7 @@ from runtime.images.host_view import MADE_ANEW, Entry, is_public, is_within
 from runtime.images.lower_view import NO_MARKS, OPAQUE
 from runtime.linux import faults
 
-FORMAT = b"1"
+FORMAT = b"2"
 """Changes when templates of an older version must not be used any more."""
 
 WHITEOUT_DEVICE = 0
@@ -92,6 +92,8 @@ def _make(building: Path, etc: Path, items: Sequence[_Item], skeleton: Sequence[
     lay_entries(building, skeleton)
     (building / "etc").mkdir()
     _copy_items(etc, items, building / "etc")
+    for name, of in (("shadow", "passwd"), ("gshadow", "group")):
+        _lock_passwords(building / "etc", name, of)
     for name in MADE_ANEW:
         if (building / name).is_dir():
             # Where the template is a lower of its own, the host's folder below it must not show
@@ -101,6 +103,16 @@ def _make(building: Path, etc: Path, items: Sequence[_Item], skeleton: Sequence[
             except OSError as error:
                 if error.errno not in NO_MARKS:
                     raise
+
+
+def _lock_passwords(etc: Path, name: str, of: str) -> None:
+    """`su` and `login` ask there whether an account is in force: each is, and has no password."""
+    if not (etc / of).is_file():
+        return
+    names = [line.partition(b":")[0] for line in (etc / of).read_bytes().splitlines()]
+    rest = {"shadow": b":*:::::::\n", "gshadow": b":*::\n"}[name]
+    (etc / name).write_bytes(b"".join(one + rest for one in names if one))
+    (etc / name).chmod(0o600)
 
 
 def _name(building: Path, template: Path) -> None:
@@ -114,7 +126,7 @@ def _name(building: Path, template: Path) -> None:
 
 def copy_template(template: Path, upper: Path) -> None:
     """Copy it into an upper, for machines where overlayfs cannot show it."""
-    _copy_items(template, tuple(_everything(template, "")), upper)
+    _copy_items(template, tuple(_everything(template, "")), upper, is_ours=True)
     for name in MADE_ANEW:
         if (upper / name).is_dir():
             os.setxattr(upper / name, OPAQUE, b"y")
@@ -128,15 +140,17 @@ def _everything(top: Path, folder: str) -> Iterator[_Item]:
             yield from _everything(top, path)
 
 
-def _copy_items(source: Path, items: Sequence[_Item], target: Path) -> None:
+def _copy_items(
+    source: Path, items: Sequence[_Item], target: Path, *, is_ours: bool = False
+) -> None:
     """Thousands of small files: relative to two descriptors, with as few calls for each as
-    possible.
+    possible. What is not ours changes meanwhile, and may become private.
     """
     reading, writing = _open_folder(source), _open_folder(target)
     try:
         for item in items:
             try:
-                _copy_item(item, reading, writing)
+                _copy_item(item, reading, writing, is_ours=is_ours)
             except (
                 FileNotFoundError,
                 PermissionError,
@@ -150,14 +164,14 @@ def _copy_items(source: Path, items: Sequence[_Item], target: Path) -> None:
         os.close(writing)
 
 
-def _copy_item(item: _Item, reading: int, writing: int) -> None:
+def _copy_item(item: _Item, reading: int, writing: int, *, is_ours: bool) -> None:
     path, status = item
     if stat.S_ISDIR(status.st_mode):
         os.mkdir(path, dir_fd=writing)
     elif stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(path, dir_fd=reading), path, dir_fd=writing)
     else:
-        _copy_file(path, reading, writing)
+        _copy_file(path, reading, writing, is_ours=is_ours)
 
 
 def _copy_attributes(path: str, status: os.stat_result, folder: int) -> None:
@@ -167,13 +181,13 @@ def _copy_attributes(path: str, status: os.stat_result, folder: int) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=folder)
 
 
-def _copy_file(path: str, reading: int, writing: int) -> None:
+def _copy_file(path: str, reading: int, writing: int, *, is_ours: bool) -> None:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     source = os.open(path, flags, dir_fd=reading)
     try:
         status = os.fstat(source)
         # It may have become private, or something else, since it was listed
-        if not is_public(os.path.basename(path), status):
+        if not is_ours and not is_public(os.path.basename(path), status):
             raise PermissionError(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         target = os.open(path, flags, 0o600, dir_fd=writing)

@@ -138,7 +138,7 @@ async def test_exec_runs_beside_it_and_returns_its_exit_code(engine: Engine):
 async def test_image_host_hides_what_is_private(engine: Engine, root):
     record = await create(engine, LOOP)
     await engine.start_container(record.id)
-    script = f"ls -A /root /home /srv; ls {root} /etc/shadow 2>&1; ls /usr/bin/env"
+    script = f"ls -A /root /home /srv; ls {root} /etc/sudoers 2>&1; ls /usr/bin/env"
     _code, output = await run_inside(engine, record, script)
     assert "No such file" in output
     assert "state.db" not in output

@@ -71,8 +71,12 @@ ONCE: dict[str, tuple[str, str]] = {
     "alternatives": ("awk 'BEGIN { print 1 }'; pager --version > /dev/null && echo 2", "1 2"),
     "packages": ("dpkg-query -W -f '${Status}' base-files", "install ok installed"),
     "shadow": (
-        "cat /etc/shadow; ls -A /root /home /srv /mnt | wc -w",
-        "cat: /etc/shadow: No such file or directory 4",
+        "cut -d: -f2 /etc/shadow /etc/gshadow | sort -u; ls -A /root /home /srv /mnt | wc -w",
+        "* 4",
+    ),
+    "accounts": (
+        "su www-data -s /bin/sh -c id; useradd joe && id -un joe",
+        "uid=33(www-data) gid=33(www-data) groups=33(www-data) joe",
     ),
 }
 

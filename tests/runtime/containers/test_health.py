@@ -172,6 +172,9 @@ def test_an_early_failure_is_kept_to_be_seen_and_counts_for_nothing():
     result = ProbeResult(started_at=0.0, ended_at=0.0, exit_code=1, output="not yet")
     state, _ = advance(settings, state, Probed(result=result, early=True), 0.1)
     assert (state.status, state.failing_streak, state.results) == ("starting", 0, (result,))
+    unasked = ProbeResult(started_at=0.0, ended_at=0.0, exit_code=125, output="cannot fork")
+    state, _ = advance(settings, state, Probed(result=unasked, early=True), 0.2)
+    assert state.results == (result,)
 
 
 def test_own_words_stand_above_the_image_s_and_those_above_docker_s():

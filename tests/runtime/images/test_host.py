@@ -229,8 +229,18 @@ def test_each_way_to_bring_the_template_in_shows_the_same(
     ours = ["./opt/ours"] if way == "redirect" else []
     assert sorted(listing.split()) == sorted(
         [
-            *("./bin", "./etc", "./etc/passwd", "./etc/ssl", "./home", "./opt", "./opt/app"),
-            *("./run", "./run/db", "./tmp", "./usr", "./usr/bin", "./var", "./var/lib"),
+            *("./bin", "./etc", "./etc/passwd", "./etc/shadow", "./etc/ssl", "./home"),
+            *(
+                "./opt",
+                "./opt/app",
+                "./run",
+                "./run/db",
+                "./tmp",
+                "./usr",
+                "./usr/bin",
+                "./var",
+                "./var/lib",
+            ),
             *("./var/lib/dpkg", "./var/lib/dpkg/status", "./var/lib/mysql", "./var/run", *ours),
         ]
     )
