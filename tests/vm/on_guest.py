@@ -1,6 +1,7 @@
 """Runs on the second host, as root: a whole stack on pure cgroup v2, and what a reboot leaves of one.
 
     on_guest.py life              up, limits and device filter as the containers see them, down, census
+    on_guest.py images            127 layers, and data roots that hold no upper: first of all this machine's own `/`
     on_guest.py before-reboot     a stack on the kept disk, and the machine goes down under it
     on_guest.py after-reboot      what is shown, what `boot` starts, and that `down` leaves nothing
 
@@ -17,7 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.census import census
-from tests.conftest import Pycompose, wait_for_end
+from tests.conftest import TOP, Pycompose, wait_for_end
+from tests.fakes import layouts
+from tests.runtime.images.made import busybox_tar
+from tests.runtime.images.tars import Tar
 
 LIMITS = """
 services:
@@ -74,6 +78,44 @@ def life() -> None:
     assert census(pycompose.paths) == {}, census(pycompose.paths)
 
 
+IMAGES = (
+    "tests/scenarios/images/test_images_must_stack_and_change.py::test_127_layers_start",
+    "tests/scenarios/images/test_a_data_root_may_lie_where_no_upper_can.py",
+    "tests/runtime/images/test_layers_on_poor_disks.py",
+)
+# three overlays on each other are one too many, and each stack takes its time here
+LEFT_OUT = "not an_overlay_itself and not 2] and not 3] and not 4] and not 5] and not 6] and not 7]"
+
+ON_OVERLAY = """
+services:
+  layers: {image: "oci:./layout", command: [ls, /a, /b]}
+  own: {image: host, command: [sh, -c, "touch /usr/made; ls /usr/made /root /home; wc -c < /etc/passwd"]}
+"""
+
+
+def images() -> None:
+    pycompose = machine("/opt/ours", "/opt/project", ON_OVERLAY)
+    hiding = Tar().file("a/.wh.x").file("b/.wh..wh..opq").file("b/n", b"4").bytes
+    base = busybox_tar({"a/x": "1", "a/y": "2", "b/z": "3"})
+    layouts.layout(pycompose.folder / "layout", layouts.image(base, hiding))
+    done = pycompose("up", timeout=300)
+    lines = {line.replace(" ", "") for line in done.stdout.splitlines()}
+    assert {"layers-1|y", "layers-1|n", "own-1|/usr/made"} <= lines, done.stdout
+    assert f"own-1|{Path('/etc/passwd').stat().st_size}" in lines, done.stdout
+    assert not {"layers-1|x", "layers-1|z"} & lines, done.stdout
+    assert done.stderr.count("cannot hold the changes of containers") == 1, done.stderr
+    pycompose("down", "-t", "0", timeout=300)
+    wait_for_end(pycompose.paths)
+    assert census(pycompose.paths) == {}, census(pycompose.paths)
+    # what tests write must not lie on this machine's own overlay; the tree may
+    tree = Path("/opt/tree")
+    tree.mkdir()
+    subprocess.run(["mount", "--bind", TOP, tree], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "scratch", "/var/tmp"], check=True)
+    words = [tree / ".venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider", "-k", LEFT_OUT]
+    subprocess.run([*words, *IMAGES], cwd=tree, check=True)
+
+
 def before_reboot() -> None:
     pycompose = machine("/disk/root", "/disk/project", REBOOT)
     pycompose("up", "-d", timeout=300)
@@ -112,5 +154,10 @@ def states(pycompose: Pycompose) -> dict[str, str]:
 
 if __name__ == "__main__":
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    {"life": life, "before-reboot": before_reboot, "after-reboot": after_reboot}[sys.argv[1]]()
+    {
+        "life": life,
+        "images": images,
+        "before-reboot": before_reboot,
+        "after-reboot": after_reboot,
+    }[sys.argv[1]]()
     print(f"{sys.argv[1]}: as it should be")

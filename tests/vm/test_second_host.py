@@ -35,6 +35,10 @@ def test_limits_and_device_filter_hold_on_pure_cgroup_v2_and_nothing_is_left():
     assert boot("life") == "life: as it should be"
 
 
+def test_images_of_127_layers_and_roots_on_overlay_work_on_kernel_6_1():
+    assert boot("images") == "images: as it should be"
+
+
 def test_after_a_reboot_policies_hold_volumes_are_there_and_down_leaves_nothing(tmp_path: Path):
     disk = str(tmp_path / "disk")
     assert boot("before-reboot", VM_DISK=disk) == "before-reboot: as it should be"

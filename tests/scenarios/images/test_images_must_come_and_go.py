@@ -48,6 +48,36 @@ def test_an_image_is_imported_tagged_inspected_and_removed(
     assert list((pycompose.paths.images / "blobs" / "sha256").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("create",), ("up", "-d"), ("up", "-d", "--force-recreate"), ("start",), ("restart",)),
+        *(("run", "--rm", "-T", "web", "true"), ("exec", "-T", "web", "true"), ("images",)),
+    ],
+    ids=" ".join,
+)
+def test_what_starts_containers_of_an_image_that_is_here_loads_no_registry_client(
+    pycompose: Pycompose, import_image: ImportImage, words: tuple[str, ...]
+):
+    import_image("web:1", 'CMD ["sleep", "1000"]')
+    pycompose.compose_file("services: {web: {image: 'web:1', stop_grace_period: 0s}}")
+    if words[0] not in ("create", "up"):
+        pycompose("up", "-d")
+    program, *rest = pycompose.command(*words)
+    done = subprocess.run(
+        [program, "-X", "importtime", *rest],
+        cwd=pycompose.folder,
+        env=pycompose.environment(None),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
+    assert "runtime.engine" in loaded
+    client = {"h11", "ssl", "runtime.images.http_client", "runtime.images.registry"}
+    assert loaded & {*client, "runtime.images.pull", "zstandard"} == set()
+
+
 def test_a_tar_is_imported_from_stdin_and_from_a_server(pycompose: Pycompose, tmp_path: Path):
     (tmp_path / "root.tar.gz").write_bytes(gzip.compress(layer_of({"a": "b"})))
     command = [*pycompose.command("image", "import", "-", "in:1")]
