@@ -15,6 +15,7 @@ from compose.scheduling.events import (
     ContainerExited,
     ContainerRecreated,
     Event,
+    HandedOver,
     LogOutput,
     Message,
     ResourceEvent,
@@ -74,6 +75,8 @@ class Display:
                 # what was drawn so far stays above the log
                 self.progress.settle()
                 self.logs.attaching(event)
+            case HandedOver():
+                self.progress.settle()
             case ContainerExited():
                 self.logs.exited(event)
             case ContainerRecreated():

@@ -69,6 +69,14 @@ class Attaching:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """The caller's terminal or pipes are a container's from here on: nothing else is drawn there
+    while it has nothing to say."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogOutput:
     """What a container wrote: one or more whole lines.
 
@@ -113,7 +121,14 @@ class Warned:
 
 
 Event: TypeAlias = (
-    Warned | ResourceEvent | Message | Attaching | LogOutput | ContainerExited | ContainerRecreated
+    Warned
+    | ResourceEvent
+    | Message
+    | Attaching
+    | HandedOver
+    | LogOutput
+    | ContainerExited
+    | ContainerRecreated
 )
 OnEvent: TypeAlias = Callable[[Event], None]
 """Called in the event loop's thread, one call at a time; must not block. What it raises ends the

@@ -29,6 +29,7 @@ from compose.scheduling import hooks, reports, up
 from compose.scheduling import stdio as streams
 from compose.scheduling.capture import Captured
 from compose.scheduling.container_options import Making, container_options
+from compose.scheduling.events import HandedOver
 from compose.scheduling.exec import resolved
 from compose.scheduling.observe import observe
 from compose.scheduling.perform import perform, shared_ids
@@ -279,6 +280,7 @@ class _Running:
         if self._stdio is None:
             return await self._captured()
         stdio = self._stdio
+        self._session.on_event(HandedOver(name=self._record.name))
         if not self._options.interactive:
             stdio = Stdio(stdin=-1, stdout=stdio.stdout, stderr=stdio.stderr)
         if self._options.tty:

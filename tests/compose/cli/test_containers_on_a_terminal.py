@@ -173,3 +173,13 @@ def test_run_gives_a_terminal_and_the_exit_code(terminal, pycompose):
     assert shown.end() == 5
     assert "got hello" in shown.text
     assert pycompose("ps", "-aq").stdout == ""
+
+
+def test_nothing_is_drawn_over_a_program_that_run_gave_the_terminal(terminal, pycompose):
+    script = "echo begun:$((1+1)); sleep 0.5; echo still:$((1+2)); read word"
+    shown = terminal("run", "--rm", "web", "sh", "-c", script)
+    shown.wait_for("still:3")
+    assert shown.text.partition("begun:2")[2].strip() == "still:3"
+    shown.type("end\n")
+    assert shown.end() == 0
+    assert pycompose("ps", "-aq").stdout == ""
