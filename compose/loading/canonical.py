@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from compose.errors import Path
 from compose.loading.report import Report
-from compose.model.attribute import NOTHING, Attribute, table_of
+from compose.model.attribute import NOTHING, Attribute, Somewhere, table_of
 from compose.tree import Node, Refused
 
 _LONGEST_LIST = 32
@@ -73,8 +73,11 @@ def imply(node: Node, shape: Attribute) -> None:
         _add_implied(node, shape.of)
     for name, child in node.value.items():
         inside = shape.inside(name)
-        if inside is not None and inside.of is not None:
+        if inside is not None and inside.of is not None and _implies(inside):
             imply(child, inside)
+
+
+_implies = Somewhere(lambda shape: shape.implied is not NOTHING)
 
 
 def _add_implied(node: Node, of: type) -> None:

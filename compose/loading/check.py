@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from compose.errors import Path
 from compose.loading.report import Report
-from compose.model.attribute import Attribute
+from compose.model.attribute import Attribute, Somewhere
 from compose.tree import Node
 
 
@@ -18,9 +18,12 @@ def check(node: Node, shape: Attribute, report: Report, path: Path = ()) -> None
         return
     for name, child in node.mapping.items():
         inside = shape.inside(name)
-        if inside is not None:
+        if inside is not None and _has_checks(inside):
             check(child, inside, report, (*path, name))
     for index, item in enumerate(node.items):
         inside = shape.inside(index)
-        if inside is not None:
+        if inside is not None and _has_checks(inside):
             check(item, inside, report, (*path, index))
+
+
+_has_checks = Somewhere(lambda shape: shape.check is not None)

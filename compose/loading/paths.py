@@ -14,7 +14,7 @@ from compose.errors import Path
 from compose.loading.remote_names import is_remote, leads_out
 from compose.loading.report import Report
 from compose.model import copies
-from compose.model.attribute import Attribute
+from compose.model.attribute import Attribute, Somewhere
 from compose.model.units import print_scalar
 from compose.tree import Node
 
@@ -63,18 +63,18 @@ class _Paths:
         if kind is not None:
             for leaf in (node, *node.items, *node.mapping.values()):
                 self._leaf(leaf, kind, parent, path)
-        elif shape.annotation == "Mapping[str, Volume]":
+        elif shape.annotation == _VOLUMES:
             for volume in node.mapping.values():
                 self._local_bind(volume)
         if shape.of is None:
             return
         for name, child in node.mapping.items():
             inside = shape.inside(name)
-            if inside is not None:
+            if inside is not None and _has_paths(inside):
                 self.visit(child, inside, node, (*path, name))
         for index, item in enumerate(node.items):
             inside = shape.inside(index)
-            if inside is not None:
+            if inside is not None and _has_paths(inside):
                 self.visit(item, inside, node, (*path, index))
 
     def _leaf(self, leaf: Node, kind: str, parent: Node | None, path: Path) -> None:
@@ -131,3 +131,5 @@ _KINDS = {
     "BindSource": "source",
 }
 """Annotation -> which of its values are paths."""
+_VOLUMES = "Mapping[str, Volume]"
+_has_paths = Somewhere(lambda shape: shape.annotation in _KINDS or shape.annotation == _VOLUMES)

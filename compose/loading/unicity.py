@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from compose.errors import Path
 from compose.loading.merge import replacing
 from compose.loading.report import Report
-from compose.model.attribute import Attribute, table_of
+from compose.model.attribute import Attribute, Somewhere
 from compose.tree import Node, Refused
 
 
@@ -52,15 +52,4 @@ def _unique(node: Node, shape: Attribute, report: Report, path: Path) -> list[No
     return kept
 
 
-_WITH_LISTS: dict[type, bool] = {}
-
-
-def _has_lists(shape: Attribute) -> bool:
-    """Whether the rule can matter at or below this attribute: most attributes are skipped."""
-    if shape.identity is not None:
-        return True
-    if shape.of is None:
-        return False
-    if shape.of not in _WITH_LISTS:
-        _WITH_LISTS[shape.of] = any(_has_lists(child) for child in table_of(shape.of).values())
-    return _WITH_LISTS[shape.of]
+_has_lists = Somewhere(lambda shape: shape.identity is not None)

@@ -115,6 +115,23 @@ class Attribute:
         return f"{self.name}: {self.annotation}"
 
 
+class Somewhere:
+    """Which attributes a rule can matter to, at their value or below it: a walker skips the others
+    with all that they hold."""
+
+    def __init__(self, matters: Callable[[Attribute], bool]) -> None:
+        self._matters = matters
+        self._below: dict[type, bool] = {}
+
+    def __call__(self, shape: Attribute) -> bool:
+        return self._matters(shape) or (shape.of is not None and self._is_below(shape.of))
+
+    def _is_below(self, of: type) -> bool:
+        if of not in self._below:
+            self._below[of] = any(map(self, table_of(of).values()))
+        return self._below[of]
+
+
 _NO_FACETS: dict[str, Any] = {
     **dict.fromkeys(("canonical", "merge", "identity")),
     "implied": NOTHING,
