@@ -209,7 +209,9 @@ async def _unpause(request: UnpauseContainer, call: Call) -> None:
 
 
 async def _remove(request: RemoveContainer, call: Call) -> None:
-    container = call.project.find(request.container_id)
+    # one that is just removing itself has no row to be found by: it is waited for
+    removing = call.project.containers.get(request.container_id)
+    container = removing or call.project.find(request.container_id)
     await stops.remove(call.project, container, force=request.force, volumes=request.volumes)
     await call.reply(Done())
 

@@ -1,7 +1,8 @@
 """A Machine in a folder: rows and events are JSON files, so that test and supervisor both see them.
 
 Containers are plain processes (tests/fakes/births.py). What the supervisor asks for is written to
-`calls`, one line each. With the label `full` nothing can be written down of a container once it runs.
+`calls`, one line each. With the label `full` nothing can be written down of a container once it runs; with `slow`
+its removal goes on until the test has made the file `go`.
 """
 
 from __future__ import annotations
@@ -201,6 +202,8 @@ class FolderMachine:
 
     async def remove_container(self, record, *, volumes):
         (self.folder / f"{record.id}.json").unlink(missing_ok=True)
+        while "slow" in record.options.labels and not (self.folder / "go").exists():
+            await anyio.sleep(0.01)
         run_states.forget(self.project, record.id)
         shutil.rmtree(self.log_folder(record))
         self.note("remove", record.id)

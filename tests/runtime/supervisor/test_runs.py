@@ -2,6 +2,9 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
+from threading import Thread
 
 import pytest
 
@@ -243,6 +246,29 @@ def test_a_running_container_is_removed_by_force_alone(project):
     assert project.events[-1] == "web destroy"
     project.wait_for_end(keeper)
     assert not project.paths.run.exists()
+
+
+def test_who_removes_what_is_just_being_removed_is_answered_when_it_is_gone(project):
+    """Else the network that it was on is asked for too early, and is still in use."""
+    project.shell("web", "sleep 60", labels={"slow": ""})
+    done: list[bool] = []
+
+    def remove() -> None:
+        with suppress(NotFound):  # a moment later there is nothing to wait for any more
+            project.remove("web")
+        done.append(["remove", "web"] in project.machine.read("calls"))
+
+    with project.open():
+        first, second = Thread(target=remove), Thread(target=remove)
+        first.start()
+        while (project.machine.folder / "web.json").exists():
+            time.sleep(0.01)
+        second.start()
+        time.sleep(0.1)  # long enough to be refused; whoever is not waits for what follows
+        (project.machine.folder / "go").touch()
+        first.join()
+        second.join()
+    assert done == [True, True]
 
 
 def test_sockets_of_a_run_are_closed_at_its_end_in_both_processes(project):
