@@ -76,7 +76,7 @@ class Images:
         upper, work = uppers.ensure(container_folder)
         if reference == host.REFERENCE:
             return host.host_image(self._paths).root_filesystem(upper, work)
-        lowers = self.layer_paths(reference, image_id=image_id)
+        lowers = self.layer_paths(reference, image_id=image_id) or (_nothing(container_folder),)
         _make_upper(upper, lowers)
         return RootFilesystem(
             lowers=tuple(str(path) for path in lowers), upper=str(upper), work=str(work)
@@ -286,6 +286,12 @@ def unknown(reference: str) -> NotFound:
         code="E500",
         hint="`pycompose image ls` shows what is here; `image: host` needs none",
     )
+
+
+def _nothing(container_folder: Path) -> Path:
+    """An image without layers: overlayfs wants a lower all the same."""
+    files.ensure_directory(container_folder / "nothing", mode=0o755)
+    return container_folder / "nothing"
 
 
 def _make_upper(upper: Path, lowers: tuple[Path, ...]) -> None:

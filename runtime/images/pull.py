@@ -123,7 +123,8 @@ class _Pull:
             if not self._reference.digest:
                 self._store.rows.set_tag(tag_of(self._reference), known.id, pulled_at=time.time())
             return Pulled(self._store.get(known.id), before is None or known.id != before.id)
-        return Pulled(self._fetch(digest or name), True)
+        image = self._fetch(digest or name)
+        return Pulled(image, before is None or image.id != before.id)
 
     def _known(self, digest: str) -> ImageRow | None:
         """The image that the digest means here, if all of it is here."""

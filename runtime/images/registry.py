@@ -131,11 +131,17 @@ class Repository:
         return Fetched(data, response.headers.get("content-type", ""), asked or found)
 
     def find_digest(self, name: str) -> str:
-        """The digest that a tag has now, without fetching it; empty when the registry does not say.
+        """The digest that a tag has now, without fetching it; empty when the registry does not say,
+        or does not know the question.
 
         Costs no share of a rate limit. Raises NotFound, RuntimeFault.
         """
-        response, _ = self._small("HEAD", self._manifest_path(name), 0)
+        try:
+            response, _ = self._small("HEAD", self._manifest_path(name), 0)
+        except RuntimeFault as fault:
+            if fault.code != "E546":
+                raise
+            return ""  # some proxies pass no HEAD on
         found = response.headers.get("docker-content-digest", "")
         return found if digests.is_digest(found) else ""
 

@@ -107,6 +107,20 @@ def test_a_second_pull_of_an_index_is_one_request(remote: Remote, registry: Scri
     assert registry.asked == ["HEAD shop/many/manifests/1"]
 
 
+@pytest.mark.parametrize("status", [405, 501])
+def test_where_nobody_answers_a_head_the_manifest_itself_tells(
+    remote: Remote, registry: ScriptedRegistry, name: str, status: int
+):
+    remote.pull(name)
+    registry.forget()
+    registry.faults.append(refused(status, "HEAD .*/manifests/1$", times=9))
+
+    assert not remote.pull(name).is_new
+    assert remote.resolve(name) == LARGE.manifest.digest
+
+    assert registry.asked == ["HEAD shop/web/manifests/1", "GET shop/web/manifests/1"] * 2
+
+
 def test_resolving_a_digest_is_one_request(remote: Remote, registry: ScriptedRegistry, name: str):
     assert remote.resolve(name) == LARGE.manifest.digest
     assert registry.asked == ["HEAD shop/web/manifests/1"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Pycompose
+from tests.fakes import layouts
 from tests.runtime.images.made import Layout, busybox_tar
 
 pytestmark = pytest.mark.kernel
@@ -181,3 +182,17 @@ def test_the_environment_of_an_image_cannot_name_ours(pycompose: Pycompose, tmp_
     assert names == ["GOOD", "HOME", "PATH"]
     assert "HOME=/root" in lines
     assert "OWN=one" in said(pycompose, "one").splitlines()
+
+
+def test_an_image_without_layers_runs_what_is_mounted_into_it(pycompose: Pycompose):
+    """`FROM scratch` with nothing but settings."""
+    layout = layouts.layout(
+        pycompose.folder / "bare", layouts.image(Cmd=["/host/busybox", "ls", "/"])
+    )
+    pycompose.compose_file(
+        f"services: {{web: {{image: 'oci:{layout}', volumes: ['/bin:/host:ro']}}}}"
+    )
+
+    run = pycompose("up")
+
+    assert {"web-1  | host", "web-1  | proc"} <= set(run.stdout.splitlines())
