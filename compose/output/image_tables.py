@@ -68,7 +68,8 @@ def show_history(
     ]
     if quiet:
         return [row.ID for row in rows]
-    return show_rows(rows, HistoryRow, format=format, columns=HISTORY)
+    columns = HISTORY if human else tuple(name.replace("Since", "At") for name in HISTORY)
+    return show_rows(rows, HistoryRow, format=format, columns=columns)
 
 
 def show_pruned(pruned: Pruned) -> list[str]:

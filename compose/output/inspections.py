@@ -100,7 +100,7 @@ def image(details: ImageDetails) -> dict[str, Any]:
         "Size": record.size,
         "GraphDriver": _driver(details.folders),
         "RootFS": {"Type": "layers", "Layers": list(details.layers)},
-        "Metadata": {"LastTagTime": humanise.timestamp(details.tagged_at)},
+        "Metadata": {"LastTagTime": _tagged_at(details.tagged_at)},
     }
     if details.manifest_digest:
         found["Descriptor"] = {
@@ -110,6 +110,11 @@ def image(details: ImageDetails) -> dict[str, Any]:
             **({"annotations": dict(details.annotations)} if details.annotations else {}),
         }
     return found
+
+
+def _tagged_at(moment: float) -> str:
+    """Without a name it is the moment at which Go's time begins."""
+    return humanise.timestamp(moment) if moment else "0001-01-01T00:00:00Z"
 
 
 def _driver(folders: Sequence[str]) -> dict[str, Any]:

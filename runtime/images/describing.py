@@ -40,7 +40,7 @@ def describe_image(store: Store, text: str) -> ImageDetails:
         annotations=document.annotations,
         history=_history(store, image, config),
         document=config_data.decode(),
-        tagged_at=max((moment for moment in image.tags.values() if moment), default=0.0),
+        tagged_at=max((moment or image.added_at for moment in image.tags.values()), default=0.0),
     )
 
 

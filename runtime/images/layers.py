@@ -207,6 +207,7 @@ class _Unpacker:
     def _make_symlink(self, folder: _Folder, name: bytes, entry: Entry) -> None:
         if not entry.link:
             raise BadArchive(f"the symlink {show_name(entry.name)} points to nothing")
+        self._count(len(entry.link))
         try:
             os.symlink(entry.link, name, dir_fd=folder.descriptor)
         except FileExistsError:

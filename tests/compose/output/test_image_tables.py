@@ -157,6 +157,9 @@ def test_image_history():
     000000000000   2 minutes ago   CMD ["sh"]                                      0B        buildkit
     <missing>      25 hours ago    /bin/sh -c #(nop) ADD file:0123456789 in / a…   204MB     """
     )
+    exact = image_tables.show_history(details, format="", human=False, now=NOW)
+    assert exact[0].split() == ["IMAGE", "CREATED", "AT", "CREATED", "BY", "SIZE", "COMMENT"]
+    assert exact[1].split()[:2] == ["000000000000", "2001-09-09T01:44:40Z"]
     plain = image_tables.show_history(
         details, format="{{.CreatedSince}} {{.Size}}", human=False, now=NOW
     )
