@@ -255,7 +255,8 @@ def _nearest_file(path: str) -> str:
     if name in names:
         return "name a file in that folder" if os.path.isdir(path) else ""
     if example := example_of(name, names):
-        return f"copy {example} to {name}, and fill it in"
+        shown = File(os.path.join(folder, example)).shown
+        return f"copy {shown} to {File(path).shown}, and fill it in"
     near = nearest(name, names, cutoff=0.7)
     return f"did you mean {near}?" if near else ""
 

@@ -197,9 +197,12 @@ def _object(value: Any, form: _Form) -> Any:
     plain: dict[str, Any] = {}
     for name, annotation in _fields(cls):
         child = getattr(value, name)
+        only_in_json = name in EMPTY_IN_JSON.get(cls.__name__, "").split()
         if _is_shown(cls.__name__, name, child, form):
-            plain[name] = _value(child, annotation, form)
-        elif form.json and name in EMPTY_IN_JSON.get(cls.__name__, "").split():
+            shown = _value(child, annotation, form)
+            if shown or form.json or not only_in_json:
+                plain[name] = shown
+        elif form.json and only_in_json:
             plain[name] = {"command": None} if name == "exec" else {}
     if not form.json:
         for name in form.sort(getattr(value, "extensions", ())):

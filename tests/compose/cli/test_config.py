@@ -378,3 +378,40 @@ def test_a_flag_makes_a_difference(config, tmp_path: Path, flag: str):
     files = TWICE if flag == "--no-consistency" else ALL
     plain, ran = config(files=files), config(*words, files=files)
     assert (ran.code, ran.out, ran.err) != (plain.code, plain.out, plain.err)
+
+
+def test_parts_with_nothing_in_them_are_printed_by_json_alone(config):
+    """As Go prints a structure that is no pointer."""
+    text = """\
+name: shop
+services:
+  web:
+    image: nginx
+    deploy: {resources: {}, placement: {}, update_config: {}}
+    network_mode: host
+networks:
+  front: {ipam: {config: []}}
+"""
+    files, everything = {"compose.yaml": text}, ("--all-resources",)
+    assert (
+        config(files=files, before=everything).out
+        == """\
+name: shop
+services:
+  web:
+    deploy:
+      update_config: {}
+    image: nginx
+    network_mode: host
+networks:
+  front:
+    name: shop_front
+"""
+    )
+    model = json.loads(config("--format", "json", files=files, before=everything).out)
+    assert model["services"]["web"]["deploy"] == {
+        "update_config": {},
+        "resources": {},
+        "placement": {},
+    }
+    assert model["networks"]["front"] == {"name": "shop_front", "ipam": {}}
