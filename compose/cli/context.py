@@ -220,6 +220,12 @@ class Context:
 
             self.console.say(render_warning(fault, self.console.err))
 
+    def is_wanted(self, warning: str, *, force: bool) -> bool:
+        """Asks whoever may do it whether it is meant. Raises ComposeError for others."""
+        self.require_root()
+        question = f"WARNING! {warning}\nAre you sure you want to continue?"
+        return force or self.console.confirm(question)
+
     def require_root(self) -> None:
         """Raises ComposeError with the line to type when the caller is not root."""
         if self.doors.is_root():

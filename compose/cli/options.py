@@ -46,6 +46,10 @@ ForceRecreate = Annotated[
     bool, Flag("--force-recreate", help="recreate containers that have not changed, too")
 ]
 NoRecreate = Annotated[bool, Flag("--no-recreate", help="keep containers that have changed")]
+PruneForce = Annotated[bool, Flag("-f", "--force", help="do not ask")]
+PruneFilter = Annotated[
+    Words, Flag("--filter", metavar="KEY=VALUE", help="only such ones (until, label, label!)")
+]
 Yes = Annotated[
     bool,
     Flag(

@@ -179,10 +179,10 @@ def _show_each(
     ]
 
 
-def prune_question(*, all: bool, volumes: bool) -> str:
+def prune_warning(*, all: bool, volumes: bool) -> str:
     """Docker's warning, which lists what will go."""
     lines = [
-        "WARNING! This will remove:",
+        "This will remove:",
         "  - all stopped containers",
         "  - all networks not used by at least one container",
     ]
@@ -193,7 +193,7 @@ def prune_question(*, all: bool, volumes: bool) -> str:
         if all
         else "  - all dangling images"
     )
-    return "\n".join([*lines, "", "Are you sure you want to continue?"])
+    return "\n".join([*lines, ""])
 
 
 def show_pruned_volumes(names: Sequence[str], freed: int) -> list[str]:

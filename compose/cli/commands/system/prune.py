@@ -4,25 +4,21 @@ from typing import Annotated
 
 from compose.cli.context import Context
 from compose.cli.flags import Flag
-from compose.cli.options import Words
+from compose.cli.options import PruneFilter, PruneForce
 
 
 def command(
     context: Context,
     all: Annotated[bool, Flag("-a", "--all", help="images with a name, too")] = False,
-    filter: Annotated[
-        Words, Flag("--filter", metavar="KEY=VALUE", help="only such ones (until, label, label!)")
-    ] = (),
-    force: Annotated[bool, Flag("-f", "--force", help="do not ask")] = False,
+    filter: PruneFilter = (),
+    force: PruneForce = False,
     volumes: Annotated[bool, Flag("--volumes", help="anonymous volumes, too")] = False,
 ) -> None:
     from compose.cli.filters import parse_prune
     from compose.output import usage_tables
 
     options = parse_prune(filter, all=all, volumes=volumes)
-    question = usage_tables.prune_question(all=all, volumes=volumes)
-    context.require_root()  # before anybody is asked
-    if not (force or context.console.confirm(question)):
+    if not context.is_wanted(usage_tables.prune_warning(all=all, volumes=volumes), force=force):
         return
     with context.open_machine() as machine:
         pruned = machine.prune(options)

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from compose.cli.context import Context
 from compose.cli.flags import Flag
-from compose.cli.options import Words
+from compose.cli.options import PruneForce, Words
 from compose.cli.parsing import UsageError
 
 
 def command(
     context: Context,
     all: Annotated[bool, Flag("-a", "--all", help="named ones, too")] = False,
-    force: Annotated[bool, Flag("-f", "--force", help="do not ask")] = False,
+    force: PruneForce = False,
     filter: Annotated[
         Words, Flag("--filter", metavar="KEY=VALUE", help="only such ones (label, label!, all)")
     ] = (),
@@ -26,12 +26,8 @@ def command(
         raise UsageError('the "until" filter is not supported by `volume prune`')
     options = parse_prune(rest, all=all or named)
     kind = "all" if options.all else "anonymous local"
-    question = (
-        f"WARNING! This will remove {kind} volumes not used by at least one container.\n"
-        "Are you sure you want to continue?"
-    )
-    context.require_root()  # before anybody is asked
-    if not (force or context.console.confirm(question)):
+    warning = f"This will remove {kind} volumes not used by at least one container."
+    if not context.is_wanted(warning, force=force):
         return
     with context.open_machine() as machine:
         names, freed = machine.prune_volumes(options)
