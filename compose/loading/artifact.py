@@ -48,6 +48,7 @@ def _keep(artifact: Any, folder: str, top: str) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     work = tempfile.mkdtemp(prefix="new-", dir=folder)
     try:
+        os.chmod(work, 0o755)  # mounted into containers whose user may be any
         order = _write_parts(artifact, work)
         _write(work, _ORDER, "".join(f"{name}\n" for name in order).encode())
         try:

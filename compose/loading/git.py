@@ -201,7 +201,7 @@ class _Git:
     def check_out(self, work: str, ref: str, commit: str) -> str:
         """Fetch into `work`/git, write the files to `work`/tree; the commit that it was."""
         store, tree = os.path.join(work, "git"), os.path.join(work, "tree")
-        os.mkdir(tree, 0o700)
+        os.mkdir(tree, 0o755)  # mounted into containers whose user may be any
         kind = "sha256" if len(commit) == 64 else "sha1"
         self._must("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", store)
         self._must(

@@ -76,7 +76,8 @@ class Remote:
     def refuse_outside(self, path: str, where: Position | None) -> None:
         """Nothing of a copy may lead to another file of this machine. Raises InvalidFile."""
         top = copies.top_of(path)
-        if top and copies.top_of(os.path.realpath(path)) != os.path.realpath(top):
+        real = os.path.realpath(top) if top else ""
+        if top and not f"{os.path.realpath(path)}/".startswith(f"{real}/"):
             raise names.leads_out(self.shown(path) or os.path.relpath(path, top), where)
 
     def join(self, folder: str, path: str, where: Position | None) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 FOLDER = "remote"
-_COPY = re.compile(rf"(/(?:.*/)?{FOLDER}/[0-9a-f]{{16}})/([0-9a-f]{{40,64}})(?=/|\Z)")
+_COPY = re.compile(rf"(/(?:.*?/)?{FOLDER}/[0-9a-f]{{16}})/([0-9a-f]{{40,64}})(?=/|\Z)")
 
 
 def top_of(path: str) -> str:

@@ -443,6 +443,22 @@ def test_a_link_out_of_the_repository_is_not_followed(target, tmp_path, shop, ur
     )
 
 
+def test_the_folder_of_copies_may_itself_be_a_link(tmp_path, shop, url):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "remote").symlink_to(tmp_path / "elsewhere")
+
+    assert list(loaded(tmp_path, f"{url}#main:deploy").services) == ["db"]
+
+
+def test_a_copy_can_be_read_by_the_user_of_a_container(tmp_path, url):
+    folder = Path(loaded(tmp_path, f"{url}#main:deploy").working_dir)
+    assert [oct(path.stat().st_mode & 0o777) for path in (folder.parent, folder)] == [
+        "0o755",
+        "0o755",
+    ]
+
+
 def test_a_link_within_the_repository_is_followed(tmp_path, shop, url):
     shop.commit({}, links={"link.yaml": "deploy/docker-compose.yml", "linked": "deploy"})
 

@@ -139,4 +139,6 @@ def test_the_origin_of_a_copy_stays_when_its_version_changes():
     one, two = (f"/x/remote/{'0' * 16}/{letter * 40}/deploy" for letter in "ab")
     assert copies.origin_of(one) == copies.origin_of(two) == f"/x/remote/{'0' * 16}/deploy"
     assert copies.top_of(one) == f"/x/remote/{'0' * 16}/{'a' * 40}"
+    nested = f"{one}/remote/{'1' * 16}/{'c' * 40}/x"
+    assert copies.top_of(nested) == copies.top_of(one)
     assert (copies.top_of("/x/remote/y"), copies.origin_of("/x/remote/y")) == ("", "/x/remote/y")
