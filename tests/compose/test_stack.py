@@ -154,6 +154,29 @@ def test_who_waits_starts_when_the_other_is_healthy(tmp_path):
     ]
 
 
+def test_waiting_reacts_to_events_and_never_sleeps(tmp_path, monkeypatch):
+    """No step of half a second, nor any other: between two events nothing looks."""
+    slept = []
+    sleep = tasks.sleep
+
+    async def noted(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("runtime.tasks.sleep", noted)
+    shop = play(tmp_path, CHAIN)
+    shop.world.health["db"] = "starting"
+
+    def hear(event):
+        shop.hear(event)
+        if getattr(event, "text", "") == "Waiting":
+            shop.world.become("p-db-1", health="healthy")
+
+    shop.stack.up(DETACHED, on_event=hear)
+    assert shop.said.splitlines()[-1] == "Container p-web-1 Started"
+    assert set(slept) == {0}
+
+
 def test_an_unhealthy_dependency_fails_what_waits_and_shows_its_last_words(tmp_path):
     shop = play(tmp_path, CHAIN)
     shop.world.health["db"] = "starting"

@@ -1,6 +1,7 @@
 """What a program finds itself in, read inside a real container. The letters are those of the
 reference."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,15 @@ def test_d15_what_the_filter_refuses(box: Box):
 def test_negative_control_without_the_filter_it_is_the_capability_that_refuses(box: Box):
     options = {"security_opt": ("seccomp=unconfined",)}
     assert box.run("unshare -U echo made", **options).output == "made\n"
+
+
+def test_l08_id_maps_are_in_the_request_and_never_passed_over(box: Box):
+    """User namespaces are not built yet; without one, mapped ids would be the host's own."""
+    box.change_request = lambda request: replace(request, uid_mappings=((0, 100000, 65536),))
+    with pytest.raises(RuntimeFault) as caught:
+        box.start("id")
+    assert caught.value.code == "E407"
+    assert box.alive == []
 
 
 def test_read_only_root(box: Box):
