@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -264,8 +265,8 @@ def parse_config(data: bytes, digest: str) -> Config:
     """The config of an image; `digest` is its own, and becomes the image's id."""
     document = _load(data, MAX_CONFIG, "config")
     root = _mapping(document.get("rootfs"))
-    diff_ids = tuple(digests.check_digest(text) for text in root.get("diff_ids") or ())
-    history = tuple(_history(entry) for entry in document.get("history") or ())
+    diff_ids = tuple(digests.check_digest(text) for text in _list(root, "diff_ids"))
+    history = tuple(_history(entry) for entry in _list(document, "history"))
     image = _image_config(document, _mapping(document.get("config")), digest)
     return Config(image, diff_ids, history)
 
@@ -282,7 +283,7 @@ def _image_config(
         user=_text(options.get("User")),
         working_dir=_text(options.get("WorkingDir")),
         exposed_ports=tuple(sorted(_port(text) for text in _mapping(options.get("ExposedPorts")))),
-        volumes=tuple(sorted(_mapping(options.get("Volumes")))),
+        volumes=tuple(sorted(_path(text) for text in _mapping(options.get("Volumes")))),
         stop_signal=_text(options.get("StopSignal")),
         healthcheck=_health(options.get("Healthcheck")),
         shell=_words(options.get("Shell")),
@@ -296,6 +297,12 @@ def _image_config(
 
 def _is_pair(text: str) -> bool:
     return text.find("=") > 0
+
+
+def _path(text: str) -> str:
+    if "\0" in text:
+        raise BadImage("the image has a volume whose path holds a NUL character")
+    return text
 
 
 def _port(text: str) -> str:
@@ -353,17 +360,27 @@ def _short_fraction(text: str) -> str:
 
 # --- documents that may hold anything
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 def _load(data: bytes, limit: int, what: str) -> Mapping[str, Any]:
     if len(data) > limit:
         raise BadImage(f"a {what} of {len(data)} bytes; {limit} are allowed", code="E512")
     try:
         document = json.loads(data, object_pairs_hook=_without_doubles)
+        if _HALF.search(data):
+            document = _whole(document)
     except (ValueError, RecursionError) as error:
         raise BadImage(f"the {what} is no JSON document: {error}") from error
     if not isinstance(document, dict):
         raise BadImage(f"the {what} is no JSON object")
     return document
+
+
+def _whole(document: Any) -> Any:
+    """Half a character, which JSON can write and nothing else, becomes U+FFFD, as Go has it."""
+    text = json.dumps(document, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

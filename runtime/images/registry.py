@@ -47,6 +47,10 @@ _LONGEST_OBEYED = 120.0
 """Of a Retry-After; a registry that wants more gets the error instead."""
 _MAX_ERROR = 64 << 10
 _REPEATED = frozenset((408, 429, 500, 502, 503, 504))
+_HINTS = {
+    413: "a server before the registry takes no upload of this size: see `client_max_body_size` of"
+    " nginx"
+}
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SINGLE_UPLOAD = 16 << 20
 _PIECE = 16 << 20
@@ -124,6 +128,13 @@ class Repository:
     def fetch_manifest(self, name: str) -> Fetched:
         """By tag or digest, verified. Raises NotFound, BadDigest, RuntimeFault."""
         response, data = self._small("GET", self._manifest_path(name), manifest.MAX_MANIFEST)
+        if response.headers.get("content-type", "").startswith("text/html"):
+            raise RuntimeFault(
+                f"{self.endpoint.host} answers with a web page, and not as a registry",
+                code="E546",
+                tried=f"get {self._subject(self._manifest_path(name))}",
+                hint="a proxy or a login page may stand between",
+            )
         found = digests.digest_of(data)
         asked = name if digests.is_digest(name) else response.headers.get("docker-content-digest")
         if asked and asked.startswith("sha256:"):
@@ -568,6 +579,7 @@ class Repository:
             code="E540" if status in _REPEATED else "E546",
             tried=f"{method} for {self}",
             answered=said,
+            hint=_HINTS.get(status, ""),
         )
         if status in _REPEATED:
             raise _TryAgain(fault, after)

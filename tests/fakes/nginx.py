@@ -15,7 +15,12 @@ DEADLINE = 60
 
 @contextmanager
 def before(
-    upstream: str, folder: Path, tls: Pair, *, client_authority: Path | None = None
+    upstream: str,
+    folder: Path,
+    tls: Pair,
+    *,
+    client_authority: Path | None = None,
+    body_limit: str = "0",
 ) -> Iterator[int]:
     """The port. nginx inherits its socket, so nobody takes the port and it is ready at once."""
     folder.mkdir(parents=True)
@@ -41,7 +46,7 @@ def before(
           fastcgi_temp_path {folder}/fastcgi;
           uwsgi_temp_path {folder}/uwsgi;
           scgi_temp_path {folder}/scgi;
-          client_max_body_size 0;
+          client_max_body_size {body_limit};
           server {{
             listen 127.0.0.1:{port} ssl;
             ssl_certificate {tls.certificate};

@@ -143,7 +143,7 @@ def _working_dir(options: ContainerOptions, image: ImageConfig) -> str:
                 f"`working_dir: {options.working_dir}` is not an absolute path", code="E310"
             )
         return _clean(options.working_dir, "working_dir")
-    return "/" + image.working_dir.lstrip("/")
+    return "/" + _clean(image.working_dir, "working_dir").lstrip("/")
 
 
 def _rlimits(ulimits: Iterable[Ulimit], host: HostFacts, warnings: list[str]) -> list[Rlimit]:

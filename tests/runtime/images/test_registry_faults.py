@@ -107,6 +107,21 @@ def test_a_second_pull_of_an_index_is_one_request(remote: Remote, registry: Scri
     assert registry.asked == ["HEAD shop/many/manifests/1"]
 
 
+def test_a_web_page_is_no_manifest(remote: Remote, registry: ScriptedRegistry, name: str):
+    page = refused(
+        200, TAG, said=b"<html>please log in</html>", Content_Type="text/html; charset=x"
+    )
+    registry.faults.append(page)
+
+    fault = refusal(remote, name)
+
+    assert (fault.code, fault.message) == (
+        "E546",
+        f"{registry.host} answers with a web page, and not as a registry",
+    )
+    assert fault.tried == f"get {name}"
+
+
 @pytest.mark.parametrize("status", [405, 501])
 def test_where_nobody_answers_a_head_the_manifest_itself_tells(
     remote: Remote, registry: ScriptedRegistry, name: str, status: int

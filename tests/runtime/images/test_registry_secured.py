@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import stat
 import threading
 from collections.abc import Iterator
@@ -294,6 +295,29 @@ def test_a_registry_behind_nginx(
         trust(remote, f"localhost:{port}", authority)
 
         round_trip(remote, f"localhost:{port}")
+
+
+def test_nginx_takes_no_upload_of_that_size(
+    remote: Remote,
+    open_registry: registries.Registry,
+    authority: Pair,
+    server_pair: Pair,
+    tmp_path: Path,
+):
+    """Its default is a megabyte; it answers at once and hangs up while we still send."""
+    noise = Tar().file("noise", random.Random(1).randbytes(3 << 20)).bytes
+    open_registry.add("shop/large:1", layouts.image(noise, compression="none"))
+    remote.pull(f"{open_registry.host}/shop/large:1")
+    with nginx.before(open_registry.host, tmp_path / "nginx", server_pair, body_limit="1m") as port:
+        trust(remote, f"localhost:{port}", authority)
+        name = f"localhost:{port}/mine/large:1"
+        remote.store.tag(f"{open_registry.host}/shop/large:1", parse_reference(name))
+
+        with pytest.raises(RuntimeFault) as caught:
+            remote.push(name)
+
+    assert (caught.value.code, caught.value.answered) == ("E546", "status 413")
+    assert "`client_max_body_size` of nginx" in caught.value.hint
 
 
 def test_nginx_wants_a_certificate_of_ours(
