@@ -5,6 +5,7 @@ fall for it. Around the target lies a folder with a canary that nobody may touch
 """
 
 import os
+import random
 import stat
 import string
 import tarfile
@@ -17,6 +18,7 @@ import pytest
 
 from runtime.errors import RuntimeFault
 from runtime.images.layers import unpack_layer
+from tests.fakes import poor_disks
 from tests.runtime.images import naive_extractor
 from tests.runtime.images.tars import Tar, header
 
@@ -371,14 +373,19 @@ CASES = [
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    target, outside = tmp_path / "layer", tmp_path / "outside"
-    target.mkdir()
-    outside.mkdir(mode=0o700)
-    (outside / "canary").write_text("alive")
-    (outside / "canary").chmod(0o600)
     before = os.umask(0o077)
-    yield Place(target, outside)
+    yield made(tmp_path)
     os.umask(before)
+
+
+def made(folder: Path) -> Place:
+    place = Place(folder / "layer", folder / "outside")
+    place.target.mkdir(parents=True)
+    place.target.chmod(0o755)
+    place.outside.mkdir(mode=0o700)
+    (place.outside / "canary").write_text("alive")
+    (place.outside / "canary").chmod(0o600)
+    return place
 
 
 def world(place: Place) -> object:
@@ -424,6 +431,55 @@ def test_the_naive_extractor_falls_for_it(case: Case, place: Place):
         return
     with suppress(OSError):
         assert was_refused or not case.check(place)
+
+
+@pytest.mark.parametrize("kind", poor_disks.KINDS)
+def test_nothing_gets_out_where_layers_are_merged_for_want_of_whiteouts(kind: str, tmp_path: Path):
+    """The lower layer is as hostile: its links lead to the canary."""
+    with poor_disks.mounted(tmp_path / "poor", kind) as disk:
+        for number, case in enumerate(CASES):
+            place = made(disk / str(number))
+            below = Tar().symlink("d", str(place.outside)).symlink("e", "/").file("f", b"low")
+            lower = disk / str(number) / "lower"
+            lower.mkdir()
+            unpack_layer([below.bytes], lower)
+            before = world(place)
+            data = case.make(str(place.outside)).removesuffix(b"\0" * 1024)
+            hiding = Tar().file("x/.wh.none").file("x/.wh..wh..opq").bytes
+            with suppress(RuntimeFault):
+                unpack_layer([data, hiding], place.target, lowers=[lower])
+            assert world(place) == before, case.name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_hostile_archive_is_unpacked_inside_or_refused(seed: int, tmp_path: Path):
+    choice = random.Random(seed)
+    for number in range(100):
+        place = made(tmp_path / str(number))
+        data = bytearray(choice.choice(CASES).make(str(place.outside)))
+        for _ in range(choice.randrange(1, 4)):
+            damage(data, choice)
+        before = world(place)
+        with suppress(RuntimeFault):
+            unpack_layer([bytes(data)], place.target)
+        assert world(place) == before, data
+
+
+def damage(data: bytearray, choice: random.Random) -> None:
+    at = choice.randrange(len(data))
+    match choice.randrange(3):
+        case 0:
+            data[at : at + choice.randrange(600)] = b""
+            data += b"\0" * 512
+        case 1:
+            data[at : at + 1] = choice.randbytes(choice.randrange(20))
+        case _:  # a header that says something else, with a right checksum
+            at -= at % 512
+            block = data[at : at + 512].ljust(512, b"\0")
+            block[choice.randrange(512)] = choice.choice(b"\0\x80\xff0579LSxg/.")
+            block[148:156] = b" " * 8
+            block[148:156] = b"%06o\0 " % sum(block)
+            data[at : at + 512] = block
 
 
 # --- numbers that would fill memory or disk (V54)
