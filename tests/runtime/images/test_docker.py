@@ -12,6 +12,7 @@ import pytest
 
 from runtime.images import archive, saving
 from runtime.images.store import Store
+from tests.conftest import Pycompose
 from tests.runtime.images.made import Layout, busybox_tar, digest, layer_of
 from tests.runtime.images.test_archive import AMD64, open_store
 
@@ -131,3 +132,53 @@ def test_an_image_goes_to_docker_and_comes_back_the_same(
     (again,) = archive.load(store, tmp_path / "back.tar", wanted=AMD64)
     assert again.image.id == loaded.image.id
     assert again.image.layers == loaded.image.layers
+
+
+QUESTIONS = (
+    "ls",
+    "ls -q",
+    "ls --no-trunc --digests",
+    "ls words/web",
+    "ls -f reference=words/*:1",
+    "ls -f dangling=true",
+    "ls -f label=a=b -q",
+    "ls -f before=words/web:2",
+    "ls --format {{.Repository}}|{{.Tag}}|{{.Digest}}|{{.ID}}|{{.CreatedSince}}|{{.Size}}",
+    "history words/web:1",
+    "history -q --no-trunc words/web:1",
+    "history --human=false words/web:1",
+    "history --format {{.CreatedBy}}|{{.Comment}}|{{.Size}} words/web:1",
+    "inspect -f {{.Id}}|{{.RepoTags}}|{{.Created}}|{{.Architecture}}|{{.Os}}|{{.Size}} words/web:1",
+    "inspect -f {{json~.RootFS}} words/web:1",
+    "inspect -f {{.Config.Cmd}}|{{.Config.Labels}} words/web:1",
+    "tag words/web:1 words/more:3",
+    "rm words/more:3",
+    "rm words/web:1",
+)
+
+
+def test_the_same_words_are_answered_as_docker_answers_them(
+    docker: Docker, pycompose: Pycompose, tmp_path: Path
+):
+    layout = Layout(tmp_path / "layout")
+    steps = [{"created_by": "COPY a /", "created": "2020-01-02T03:04:05Z", "comment": "first"}]
+    steps += [{"created_by": f"RUN {'x' * 99}", "created": "2020-01-02T03:04:05.5Z"}]
+    steps += [{"created_by": "LABEL a=b", "created": "2020-01-02T03:04:06Z", "empty_layer": True}]
+    layout.image([busybox_tar(), UPPER], CONFIG, history=steps)
+    pycompose("image", "load", "-i", str(layout.folder))
+    id = pycompose("image", "ls", "-q", "--no-trunc").stdout.strip()
+    for tag in ("words/web:1", "words/web:2"):
+        pycompose("image", "tag", id, tag)
+    pycompose("image", "save", "words/web:1", "words/web:2", "-o", "saved.tar")
+    for known in docker("image", "ls", "-q").split():
+        docker("image", "rm", "-f", known)
+    docker("load", "-i", pycompose.folder / "saved.tar")
+
+    for question in QUESTIONS:
+        words = [word.replace("~", " ") for word in question.split()]
+        assert pycompose("image", *words).stdout == docker("image", *words), question
+    # Docker names each layer that went with it as well
+    last = [run("image", "rm", "words/web:2") for run in (lambda *w: pycompose(*w).stdout, docker)]
+    assert last[1].startswith(last[0])
+    assert last[0] == f"Untagged: words/web:2\nDeleted: {id}\n"
+    assert pycompose("image", "ls").stdout == docker("image", "ls")
