@@ -20,6 +20,7 @@ from runtime.errors import RuntimeFault, StartFailed
 from runtime.frozen import dataclass
 from runtime.linux import faults
 from runtime.messages import (
+    MAX_DESCRIPTORS,
     Done,
     Failure,
     Forked,
@@ -162,9 +163,11 @@ async def _mark_foreground(project: Project, container: Supervised) -> None:
 
 
 async def _hold(project: Project, container: Supervised, prepared: PreparedLaunch) -> None:
-    if prepared.held:
-        hold = Hold(owner=container.id, names=tuple(prepared.held))
-        await project.keeper.request(hold, Done, tuple(prepared.held.values()))
+    names = tuple(prepared.held)
+    for begin in range(0, len(names), MAX_DESCRIPTORS):
+        batch = names[begin : begin + MAX_DESCRIPTORS]
+        descriptors = tuple(prepared.held[name] for name in batch)
+        await project.keeper.request(Hold(owner=container.id, names=batch), Done, descriptors)
 
 
 async def _expect(conversation: Conversation, kind: type[T]) -> tuple[T, list[int]]:

@@ -109,16 +109,17 @@ class FolderMachine:
         if "unprepared" in record.options.labels:
             raise RuntimeFault("cannot be prepared", code="E999", tried="x", answered="y")
         held = {}
-        if record.options.ports:
+        for number, _port in enumerate(record.options.ports):
             listener = socket.socket()
             listener.bind(("127.0.0.1", 0))
-            held["port"] = listener.detach()
+            held[f"port{number or ''}"] = listener.detach()
         return PreparedLaunch(
             request=LaunchRequest(
                 container_id=record.id,
                 generation=generation,
                 spec={"process": self._process(record.options.command, record.options)},
                 resolver="resolver" in record.options.labels,
+                log_folder=str(self.log_folder(record)),
             ),
             held=held,
         )

@@ -3,10 +3,12 @@ not."""
 
 import os
 import signal
+import time
 
 import pytest
 
 from runtime import codec
+from runtime.control import NobodyThere
 from runtime.errors import RuntimeFault, Unreachable
 from runtime.linux import files
 from runtime.messages import (
@@ -99,6 +101,50 @@ def test_a_flood_is_logged_byte_for_byte_while_supervisors_die(project):
         if project.state("web").status == "running":
             events.until("die")
     assert project.output("web") == "".join(f"{n}\n" for n in range(1, 2000001)) + "end\n"
+
+
+def test_where_no_supervisor_lives_the_keeper_writes_the_logs_and_says_so(project, paths):
+    """DESIGN.md 4: else every container that writes would come to stand as soon as its pipe is full."""
+    go, broken = paths.data / "go", paths.data / "fake" / "broken"
+    project.shell("web", f"until [ -e {go} ]; do sleep 0.05; done; seq 1 300000; echo end")
+    with project.watch():
+        state = project.start("web")
+        record = project.keeper
+    broken.touch()
+    project.kill_supervisor()
+    while "no supervisor stays alive: the keeper writes the logs itself" not in project.log:
+        assert run_states.start_time(record.pid) == record.start_time, project.log
+        time.sleep(0.05)
+    go.touch()
+    wait_for_death(state.pid)
+    broken.unlink()
+    for attempt in range(3):  # one that had begun before may still die
+        try:
+            project.wait_for_supervisor()
+            break
+        except NobodyThere:
+            assert attempt < 2
+    assert project.output("web") == "".join(f"{n}\n" for n in range(1, 300001)) + "end\n"
+    assert project.state("web").exit_code == 0
+
+
+def test_more_descriptors_than_one_message_takes_go_to_the_keeper_and_come_back(project):
+    """Of a range of ports: SCM_RIGHTS takes 253."""
+    ports = tuple(PortBinding(container_port=port) for port in range(8000, 8300))
+    project.shell("web", "sleep 60", ports=ports)
+    project.start("web")
+    first = served_descriptors(project, 1)
+    project.kill_supervisor()
+    assert served_descriptors(project, 2) == first
+    assert len([name for name in first if name.startswith("port")]) == 300
+    project.stop("web", grace=0)
+
+
+def served_descriptors(project, time_: int) -> list[str]:
+    """With which it was served, when it is for that time."""
+    while len(served := [call for call in project.calls if call.startswith("serve web")]) < time_:
+        time.sleep(0.01)
+    return served[-1].split()
 
 
 def test_a_restart_that_waits_is_taken_over(project):
