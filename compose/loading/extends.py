@@ -73,6 +73,7 @@ class Extending:
             message = f"more than {LONGEST_CHAIN} services extend each other"
             raise InvalidFile(Fault("E015", message, where=extends.named_at))
         wanted, file = _reference(extends, name)
+        self.report.warn_ignored(extends, ("service", "file"), ("services", name, "extends"))
         chain = (*chain, _Link(source.file, name, extends))
         base_source = self._source_of(file, source)
         self._refuse_circle(wanted, base_source, chain)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from compose.errors import Fault, InvalidFile
+from compose.errors import Fault, InvalidFile, nearest
 from compose.loading.discover import read_env_files
 from compose.loading.environment import Environment
 from compose.loading.hints import HINTS
@@ -20,10 +20,12 @@ SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
 
 @attributes
 class Inclusion:
-    """One item of `include`: absolute files, the directory of its project, and its environment."""
+    """One item of `include`: absolute files with who names them, the directory of its project, and
+    its environment."""
 
     node: Node = attribute()
     files: tuple[str, ...] = attribute()
+    named_by: tuple[Node, ...] = attribute()
     working_dir: str = attribute()
     environment: Environment = attribute()
 
@@ -38,31 +40,36 @@ def take_in(
     read: ReadModel,
     report: Report,
 ) -> None:
-    """Replace the `include` of a document by what it names, in place. Raises InvalidFile."""
+    """Replace the `include` of a document by what it names, in place. Raises InvalidFile, with the
+    faults of every item."""
     include = root.get("include")
     if include is None:
         return
     del root.mapping["include"]
-    for inclusion in _inclusions(include, working_dir, environment, report):
-        model = read(inclusion)
+    faults: list[Fault] = []
+    for index, item in enumerate(_items(include)):
+        try:
+            inclusion = _inclusion(item, index, working_dir, environment, report)
+            model = read(inclusion)
+        except InvalidFile as invalid:
+            faults += invalid.faults  # kept apart: the next item is read as if there were none
+            continue
         step = Step("include", "", inclusion.node.origin)
         _import(root, model.through(step), inclusion, report)
+    report.faults += faults
     report.finish()
 
 
-def _inclusions(
-    include: Node, working_dir: str, environment: Environment, report: Report
-) -> Iterator[Inclusion]:
+def _items(include: Node) -> list[Node]:
     if include.value is None:
-        return
+        return []
     if not isinstance(include.value, list):
         message = "`include` takes a list"
         hint = f"write it as a list: include: [{include.text}]" if include.text else ""
         raise InvalidFile(
             Fault("E031", message, where=include.origin, path=("include",), hint=hint)
         )
-    for index, item in enumerate(include.items):
-        yield _inclusion(item, index, working_dir, environment, report)
+    return include.items
 
 
 def _inclusion(
@@ -75,29 +82,35 @@ def _inclusion(
     paths = item if isinstance(item.value, str) else item.get("path")
     if paths is None or not list(_texts(paths)):
         message = "an item of `include` needs a `path`"
-        raise InvalidFile(Fault("E034", message, where=item.origin, path=path))
-    files = tuple(
-        file for text in _texts(paths) for file in _files(text, working_dir, item, report)
-    )
+        near = nearest("path", item.mapping)
+        hint = f"did you mean it by `{near}`?" if near else ""
+        raise InvalidFile(Fault("E034", message, where=item.origin, path=path, hint=hint))
+    report.warn_ignored(item, ("path", "project_directory", "env_file"), path)
+    named = [(file, part) for part in _texts(paths) for file in _files(part, working_dir, report)]
+    files = tuple(file for file, _ in named)
     directory = item.get("project_directory")
     folder = os.path.dirname(files[0])
     if directory is not None and directory.text:
         folder = os.path.normpath(os.path.join(working_dir, directory.text))
     inner = environment.copy()
     read_env_files(_env_files(item, working_dir, folder, report), inner, report, item.origin)
-    return Inclusion(node=item, files=files, working_dir=folder, environment=inner)
+    return Inclusion(
+        node=item,
+        files=files,
+        named_by=tuple(part for _, part in named),
+        working_dir=folder,
+        environment=inner,
+    )
 
 
-def _files(text: str, working_dir: str, item: Node, report: Report) -> tuple[str, ...]:
-    if is_remote(text):
-        return report.remote.files_of(text, item.origin)
-    return (report.remote.join(working_dir, text, item.origin),)
+def _files(name: Node, working_dir: str, report: Report) -> tuple[str, ...]:
+    if is_remote(name.text):
+        return report.remote.files_of(name.text, name.origin)
+    return (report.remote.join(working_dir, name.text, name.origin),)
 
 
-def _texts(node: Node) -> Iterator[str]:
-    for part in node.items or [node]:
-        if isinstance(part.value, str) and part.value:
-            yield part.value
+def _texts(node: Node) -> Iterator[Node]:
+    return (part for part in node.items or [node] if part.text)
 
 
 def _env_files(item: Node, working_dir: str, folder: str, report: Report) -> list[str]:

@@ -412,6 +412,8 @@ def _cause(file: File, mark: _Mark, problem: str) -> str:
             return f"line {number + 1} is indented with a tab: YAML takes blanks only"
     if "mapping values are not allowed" in problem:
         return _cause_of_colon(file, mark)
+    if "did not find expected node content" in problem:
+        return "a value is missing here, or a `[` or `{` above is not closed"
     if "did not find expected key" in problem:
         return "look at the indentation of this line and the one before, and at open quotes"
     if "did not find expected '-' indicator" in problem:

@@ -264,10 +264,17 @@ def read_included(model: Model, inclusion: Inclusion) -> Node:
         model.request, model.report, inclusion.environment, inclusion.working_dir, model.chain
     )
     documents: list[Document] = []
+    faults: list[Fault] = []
+    for path, node in zip(inclusion.files, inclusion.named_by, strict=True):
+        try:
+            refuse_circle(path, model.chain, node.origin, model.report)
+            with model.report.within("included from", node.origin):
+                documents += read_documents(path, model.report, node.origin)
+        except InvalidFile as invalid:
+            faults += invalid.faults
+    if faults:
+        raise InvalidFile(*faults)
     with model.report.within("included from", where):
-        for path in inclusion.files:
-            refuse_circle(path, model.chain, where, model.report)
-            documents += read_documents(path, model.report, where)
         inner.chain = (*model.chain, *inclusion.files)
         tree = fold(inner, documents)
     if tree is None:

@@ -6,10 +6,10 @@ all of loading/.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 
-from compose.errors import Fault, InvalidFile, Path
+from compose.errors import Fault, InvalidFile, Path, nearest, path_text
 from compose.loading.environment import Environment
 from compose.loading.hints import HINTS
 from compose.loading.remote import Remote
@@ -105,6 +105,15 @@ class Report:
     def warn(self, code: str, message: str, where: Position | None = None, hint: str = "") -> None:
         """Note a warning, unless the same text was noted before."""
         self.warnings.setdefault((code, message), Fault(code, message, where=where, hint=hint))
+
+    def warn_ignored(self, node: Node, known: Collection[str], path: Path) -> None:
+        """Note what is written in a mapping that no schema judges, since it is gone before."""
+        for name, child in node.mapping.items():
+            if name not in known:
+                near = nearest(name, known)
+                hint = f"did you mean `{near}`?" if near else f"it has {', '.join(known)}"
+                message = f"unknown attribute `{name}` in {path_text(path)}: it is ignored"
+                self.warn("W009", message, child.named_at, hint)
 
     def warn_unset(self, name: str, where: Position, environment: Environment) -> None:
         """Note that a variable is used which is not set; the first place where it is."""

@@ -134,3 +134,52 @@ def test_a_wrong_include_is_told_with_its_place(
     write("compose.yaml", f"include: {include}\nservices: {{web: {{image: a}}}}\n")
     write("b.yaml", "services: {b: {image: a}}\n")
     assert said(tmp_path) == message
+
+
+def test_the_faults_of_every_item_are_told_in_one_run(tmp_path: Path, write):
+    """Negative control: an item without a fault adds none."""
+    write(
+        "compose.yaml",
+        """
+include:
+  - absent.yaml
+  - good.yaml
+  - bad.yaml
+  - path: [open.yaml, gone.yaml]
+  - pth: good.yaml
+""",
+    )
+    write("good.yaml", "services: {good: {image: a}}\n")
+    write("bad.yaml", "services: {bad: {imge: a}}\n")
+    write("open.yaml", "services: [\n")
+    assert said(tmp_path) == (
+        f"compose.yaml:3:5 E002 cannot read the file {tmp_path}/absent.yaml: no such file or directory\n"
+        "bad.yaml:1:18 E030 unknown attribute `imge` in services.bad\n"
+        "  included from compose.yaml:5:5\n"
+        "open.yaml:2:1 E010 this is no YAML: did not find expected node content\n"
+        "  included from compose.yaml:6:12\n"
+        f"compose.yaml:6:23 E002 cannot read the file {tmp_path}/gone.yaml: no such file or directory\n"
+        "compose.yaml:7:5 E034 an item of `include` needs a `path`"
+    )
+
+
+def test_what_an_item_does_not_have_is_warned_of(tmp_path: Path, write):
+    write(
+        "compose.yaml",
+        "include: [{path: a.yaml, env: b}]\nservices: {b: {extends: {service: a, fil: c}}}\n",
+    )
+    write("a.yaml", "services: {a: {image: a}}\n")
+    shell = {"PYCOMPOSE_ROOT": str(tmp_path / "root")}
+    found = load(LoadRequest(cwd=str(tmp_path), environment=shell))
+    assert [(repr(fault.where), fault.message, fault.hint) for fault in found.warnings] == [
+        (
+            "compose.yaml:1:26",
+            "unknown attribute `env` in include[0]: it is ignored",
+            "it has path, project_directory, env_file",
+        ),
+        (
+            "compose.yaml:2:39",
+            "unknown attribute `fil` in services.b.extends: it is ignored",
+            "did you mean `file`?",
+        ),
+    ]
