@@ -178,7 +178,7 @@ def test_what_an_item_does_not_have_is_warned_of(tmp_path: Path, write):
             "it has path, project_directory, env_file",
         ),
         (
-            "compose.yaml:2:39",
+            "compose.yaml:2:38",
             "unknown attribute `fil` in services.b.extends: it is ignored",
             "did you mean `file`?",
         ),
