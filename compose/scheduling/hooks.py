@@ -18,8 +18,12 @@ from compose.scheduling.capture import captured
 from compose.scheduling.container_options import Making, container_options
 from compose.scheduling.events import LogOutput
 from compose.scheduling.work import Work
+from runtime import tasks
 from runtime.errors import NotFound, RuntimeFault
 from runtime.values import ExecOptions
+
+KILLED = 137
+END_SECONDS = 1.0
 
 
 async def run(work: Work, action: RunHooks) -> None:
@@ -45,29 +49,48 @@ async def _run_inside(work: Work, action: RunHooks, hook: Hook) -> None:
     try:
         done = await captured(work.engine, id, options)
     except RuntimeFault as error:
-        if failure := _too_late(work, action, id):
+        if failure := await _too_late(work, action, id, was_killed=True):
             raise failure from error
         raise
     for stream, output in (("stdout", done.stdout), ("stderr", done.stderr)):
         _tell(work, action, stream, output)
     if done.exit_code:
-        raise _too_late(work, action, id) or ActionFailed(
+        was_killed = done.exit_code == KILLED
+        raise await _too_late(work, action, id, was_killed=was_killed) or ActionFailed(
             f"{action.service} hook exited with status {done.exit_code}",
             code="E207",
             details=reports.quoted(done.stderr or done.stdout),
         )
 
 
-def _too_late(work: Work, action: RunHooks, id: str) -> ActionFailed | None:
-    """When the container is over, that is why its hook could not run, or was killed."""
+async def _too_late(
+    work: Work, action: RunHooks, id: str, *, was_killed: bool
+) -> ActionFailed | None:
+    """When the container is over, that is why its hook could not run, or was killed. `was_killed`:
+    then the end of the container may be known a moment after that of the hook."""
+    if action.kind != "post_start":
+        return None
     code = ended_with(work, id)
-    if code is None or action.kind != "post_start":
+    if code is None and was_killed:
+        with tasks.move_on_after(END_SECONDS):
+            code = await _end_of(work, id)
+    if code is None:
         return None
     return ActionFailed(
         f"{action.name} ended with {code} before its {action.kind} hook was done",
         code="E207",
         details=reports.describe_container(work.engine, id),
     )
+
+
+async def _end_of(work: Work, id: str) -> int | None:
+    async with work.engine.watch() as happenings:
+        if (code := ended_with(work, id)) is not None:
+            return code
+        async for _happened in happenings:
+            if (code := ended_with(work, id)) is not None:
+                return code
+    return None
 
 
 def ended_with(work: Work, id: str) -> int | None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 
-from runtime import codec
-from runtime.messages import KeeperRecord
 from runtime.paths import Paths, ProjectPaths
 from runtime.state import run_states
 from runtime.values import RunState
@@ -18,8 +16,8 @@ from runtime.values import RunState
 
 def is_unsettled(project: ProjectPaths) -> bool:
     """Something is said to run that no living keeper started."""
-    running = _running(project)
-    return bool(running) and min(state.start_time for state in running) < _kept_since(project)
+    oldest = min((state.start_time for state in _running(project)), default=math.inf)
+    return oldest < run_states.kept_since(project)
 
 
 def living_containers(paths: Paths) -> dict[str, list[str]]:
@@ -47,15 +45,3 @@ def _lives(state: RunState | None) -> bool:
 def _running(project: ProjectPaths) -> list[RunState]:
     states = (run_states.stored_state(project, path.stem) for path in project.states.glob("*.json"))
     return [one for one in states if one is not None and one.status in ("running", "paused")]
-
-
-def _kept_since(project: ProjectPaths) -> float:
-    """When the keeper started, as processes do: what it keeps is its child, and no older. For ever
-    away when there is none."""
-    try:
-        record = codec.loads(KeeperRecord, project.keeper_record.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return math.inf
-    is_of_this_boot = record.boot_id == run_states.boot_id()
-    is_alive = is_of_this_boot and run_states.start_time(record.pid) == record.start_time
-    return record.start_time if is_alive else math.inf

@@ -5,12 +5,13 @@ reading command uses it.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 from runtime import codec, frozen
 from runtime.linux import files
-from runtime.messages import ProcessRecord
+from runtime.messages import KeeperRecord, ProcessRecord
 from runtime.paths import ProjectPaths
 from runtime.values import ContainerRecord, RunState
 
@@ -45,7 +46,7 @@ def read_state(record: ContainerRecord, project: ProjectPaths) -> RunState:
         return _state_after_reboot(record)
     if stored.status not in ("running", "paused", "restarting") or not stored.pid:
         return stored
-    return _corrected(stored, read_process(project, record.id, stored.generation))
+    return _corrected(stored, read_process(project, record.id, stored.generation), project)
 
 
 def _state_after_reboot(record: ContainerRecord) -> RunState:
@@ -54,7 +55,7 @@ def _state_after_reboot(record: ContainerRecord) -> RunState:
     return RunState(status="exited", exit_code=UNKNOWN_EXIT, finished_at=record.created_at)
 
 
-def _corrected(stored: RunState, process: ProcessRecord | None) -> RunState:
+def _corrected(stored: RunState, process: ProcessRecord | None, project: ProjectPaths) -> RunState:
     if stored.status == "restarting":
         return stored
     if process is not None and process.boot_id != boot_id():
@@ -68,11 +69,23 @@ def _corrected(stored: RunState, process: ProcessRecord | None) -> RunState:
             oom_killed=process.oom_kills > 0,
             pid=0,
         )
-    if start_time(stored.pid) != stored.start_time:
+    if start_time(stored.pid) != stored.start_time and kept_since(project) > stored.start_time:
         return frozen.replace(
             stored, status="exited", exit_code=LOST_EXIT, error="lost keeper", pid=0
         )
     return stored
+
+
+def kept_since(project: ProjectPaths) -> float:
+    """When the project's keeper started, as processes do: what it keeps is its child, and no older;
+    when one of them ended it is about to say how. For ever away when there is none."""
+    try:
+        record = codec.loads(KeeperRecord, project.keeper_record.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return math.inf
+    is_of_this_boot = record.boot_id == boot_id()
+    is_alive = is_of_this_boot and start_time(record.pid) == record.start_time
+    return record.start_time if is_alive else math.inf
 
 
 def stored_state(project: ProjectPaths, container_id: str) -> RunState | None:

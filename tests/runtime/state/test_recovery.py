@@ -10,7 +10,13 @@ from runtime import codec
 from runtime.linux import files
 from runtime.messages import KeeperRecord
 from runtime.state import recovery, run_states
-from runtime.values import RunState
+from runtime.values import ContainerId, ContainerOptions, ContainerRecord, ProjectId, RunState
+
+CONTAINER = ContainerRecord(
+    id=ContainerId("c1"),
+    project_id=ProjectId("0123abcd"),
+    options=ContainerOptions(project="shop", name="shop-web-1"),
+)
 
 
 def keeper(paths, *, start_time=None, boot_id=None):
@@ -70,3 +76,17 @@ def test_what_lives_is_read_from_the_run_root_alone(paths, project):
     )
     paths.project("4567cdef").run.mkdir()
     assert recovery.living_containers(paths) == {"0123abcd": ["a", "b"], "4567cdef": []}
+
+
+@pytest.mark.parametrize(
+    ("is_kept", "expected"), [(True, ("running", 0, "")), (False, ("exited", 137, "lost keeper"))]
+)
+def test_one_that_just_ended_is_lost_only_without_a_keeper_to_say_how(project, is_kept, expected):
+    started = run_states.start_time(os.getpid())
+    if is_kept:
+        keeper(project)
+    # above the highest pid: its process is gone, and no record of its end is written yet
+    dead = RunState(status="running", pid=2**22 + 1, start_time=started, generation=1)
+    run_states.write_state(project, "c1", dead)
+    state = run_states.read_state(CONTAINER, project)
+    assert (state.status, state.exit_code, state.error) == expected
