@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 
 from runtime import spec
 from runtime.errors import RuntimeFault, describe_errno
@@ -23,6 +24,8 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 _ORDINARY_ONLY = ("proc", "sysfs")
 _KEPT_DIRECTORIES = ("dev/pts", "dev/shm", "proc", "sys")
 _KEPT_FILES = (".dockerenv", "etc/resolv.conf", "etc/hosts", "etc/hostname", "dev/console")
+_MOUNT_TABLES = ("/proc/mounts", "/proc/self/mounts", "../proc/mounts", "../proc/self/mounts")
+"""What /etc/mtab may lead to; Debian's is one of them."""
 _OVERLAY_OPTIONS = "index=off"
 _OVER_PROC = frozenset(
     f"/proc/{name}"
@@ -194,15 +197,15 @@ def _replace_file(root: int, path: str) -> None:
 def _link_mtab(root: int) -> None:
     parent = _replace(root, ["etc"])
     try:
-        if os.readlink("mtab", dir_fd=parent) == "/proc/mounts":
-            return
+        is_right = os.readlink("mtab", dir_fd=parent) in _MOUNT_TABLES
     except OSError:
-        pass
-    _unlink_unless_directory(parent, "mtab")
-    try:
-        os.symlink("/proc/mounts", "mtab", dir_fd=parent)
-    except FileExistsError:
-        pass  # a directory: the image wants it so, and nothing of ours depends on it
+        is_right = False
+    if not is_right:
+        with faults.point("link mtab"):
+            _unlink_unless_directory(parent, "mtab")
+            # a directory: the image wants it so, and nothing of ours depends on it
+            with suppress(FileExistsError):
+                os.symlink("/proc/mounts", "mtab", dir_fd=parent)
     os.close(parent)
 
 
