@@ -68,8 +68,10 @@ def _start_anew(plan: CgroupPlan) -> None:
             answered=f"pids {', '.join(str(pid) for pid in processes(plan)[:5])}",
             hint="`pycompose down` kills what an earlier run left",
         )
-    # A left-over counts old OOM kills and may be frozen.
-    remove(plan)
+    # A left-over counts old OOM kills and may be frozen. Where there is none, nothing is tried: the
+    # kernel removes one group at a time, and none while a process joins one
+    if any(os.path.isdir(folder) for folder in knobs.folders_of(plan)):
+        remove(plan)
 
 
 def _make(hierarchy: Hierarchy, top: str, path: str) -> None:

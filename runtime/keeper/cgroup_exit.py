@@ -18,11 +18,13 @@ _OURS = "/pycompose-"
 def leave() -> None:
     """Best effort, as nobody is left to be told: what stays behind is empty, and the next `up` uses
     it again."""
-    for top, folder in _own_folders():
+    for top, folder, is_unified in _own_folders():
+        # see init/namespaces.py
+        file_name = "cgroup.procs" if is_unified else "tasks"
         with suppress(OSError):
             with (
                 faults.point("leave cgroup"),
-                open(f"{top}/cgroup.procs", "w", encoding="ascii") as file,
+                open(f"{top}/{file_name}", "w", encoding="ascii") as file,
             ):
                 file.write("0")
             for _level in range(3):
@@ -31,8 +33,8 @@ def leave() -> None:
                 folder = os.path.dirname(folder)
 
 
-def _own_folders() -> Iterator[tuple[str, str]]:
-    """(top of the tree, our leaf) in every hierarchy where we are in one of ours."""
+def _own_folders() -> Iterator[tuple[str, str, bool]]:
+    """(top of the tree, our leaf, whether it is the v2 tree) wherever we are in one of ours."""
     trees = {
         (line.kind, tuple(sorted(line.data.split(",")))): line.target
         for line in proc.read_mountinfo()
@@ -45,5 +47,5 @@ def _own_folders() -> Iterator[tuple[str, str]]:
         for (kind, words), target in trees.items():
             is_unified = entry.hierarchy == 0 and kind == "cgroup2"
             if is_unified or (kind == "cgroup" and entry.hierarchy and controllers <= set(words)):
-                yield target, target + entry.path
+                yield target, target + entry.path, is_unified
                 break

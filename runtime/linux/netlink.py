@@ -49,6 +49,7 @@ _NOT_FOR_HOSTS = (3, 4, 5)  # broadcast, anycast, multicast
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER = 1, 3, 4, 5, 10
 _IFLA_LINKINFO, _IFLA_NET_NS_PID, _IFLA_IFALIAS = 18, 19, 20
 _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD = 26, 27, 28
+_IFLA_NUM_TX_QUEUES, _IFLA_NUM_RX_QUEUES = 31, 32
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER = 1
 _BRIDGE_PORT_MODE = 4
@@ -118,8 +119,11 @@ def create_veth(
     mtu: int = 0,
 ) -> Request:
     """A pair: this end a port of the bridge, the other end born in the namespace of pid or fd."""
+    # said, or the kernel makes one for each processor, and takes them away again while all wait
+    queues = _word(_IFLA_NUM_TX_QUEUES, 1) + _word(_IFLA_NUM_RX_QUEUES, 1)
     peer = _link_body(
         _text(_IFLA_IFNAME, peer_name),
+        queues,
         _mac_address(peer_mac_address),
         _word(_IFLA_NET_NS_PID, pid) if pid else _word(_IFLA_NET_NS_FD, namespace_fd),
         _mtu(mtu),
@@ -127,6 +131,7 @@ def create_veth(
     kind = _text(_INFO_KIND, "veth")
     data = _link(
         _text(_IFLA_IFNAME, name),
+        queues,
         _word(_IFLA_MASTER, bridge_index),
         _mtu(mtu),
         attribute(_IFLA_LINKINFO, kind + attribute(_INFO_DATA, attribute(_VETH_INFO_PEER, peer))),
@@ -150,6 +155,11 @@ def set_bridge_port(name: str, *, alias: str) -> Request:
         up=True,
     )
     return Request(data=data, what=f"set bridge port {name}")
+
+
+def get_link(name: str) -> Request:
+    """`commit` returns what the kernel says to it."""
+    return Request(data=_query(name, 0), what=f"find link {name}")
 
 
 def delete_link(name: str) -> Request:
@@ -200,15 +210,18 @@ def add_default_route(gateway: str, *, index: int) -> Request:
 # --- sending
 
 
-def commit(requests: Sequence[Request], *, step: str) -> None:
-    """Send them in order, all in one datagram. Raises NetlinkError for the first refusal.
+def commit(requests: Sequence[Request], *, step: str) -> dict[str, Link]:
+    """Send them in order, all in one datagram; the links that `get_link` asked for. Raises
+    NetlinkError for the first refusal.
 
     The kernel goes on after a refused message: nothing is rolled back here.
     """
     with faults.point(step), netlink_socket.open_socket(netlink_socket.ROUTE) as handle:
-        for reply in netlink_socket.transmit(handle, encode(requests)):
-            if reply.is_acknowledgement and reply.error:
-                _judge(requests[reply.sequence - 1], reply)
+        replies = netlink_socket.transmit(handle, encode(requests))
+    for reply in replies:
+        if reply.is_acknowledgement and reply.error:
+            _judge(requests[reply.sequence - 1], reply)
+    return {link.name: link for link in _links(replies)}
 
 
 def _judge(request: Request, reply: Reply) -> None:

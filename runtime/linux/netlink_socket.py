@@ -148,11 +148,14 @@ def transmit(handle: socket.socket, batch: bytes) -> list[Reply]:
 def exchange(protocol: int, batch: bytes) -> None:
     """Send a batch on a socket of its own. Raises NetlinkError for the first refusal."""
     with open_socket(protocol) as handle:
-        for reply in transmit(handle, batch):
-            if reply.is_acknowledgement and reply.error:
-                raise NetlinkError(
-                    reply.error, sequence=reply.sequence, explanation=reply.explanation
-                )
+        converse(handle, batch)
+
+
+def converse(handle: socket.socket, batch: bytes) -> None:
+    """Send a batch on a socket that stays open. Raises NetlinkError for the first refusal."""
+    for reply in transmit(handle, batch):
+        if reply.is_acknowledgement and reply.error:
+            raise NetlinkError(reply.error, sequence=reply.sequence, explanation=reply.explanation)
 
 
 def dump(protocol: int, kind: int, payload: bytes) -> list[Reply]:

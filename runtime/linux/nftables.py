@@ -234,6 +234,20 @@ def replace_table(table: Table) -> bytes:
     )
 
 
+def make_table(table: Table) -> bytes:
+    """The batch that makes a table that is not there; refused (EEXIST) when it is.
+
+    Whatever a transaction deletes is waited for when its socket is closed, 10 ms and more.
+    """
+    return _batch(
+        [
+            _add_table(table, flags=netlink_socket.NLM_F_EXCL),
+            *(_add_chain(table, chain) for chain in table.chains),
+            *(_add_rule(table, chain, rule) for chain in table.chains for rule in chain.rules),
+        ]
+    )
+
+
 def delete_table(name: str) -> bytes:
     """The batch that removes the table with all in it; it need not exist."""
     return _batch([_add_table(Table(name=name)), _delete_table(name)])
@@ -251,13 +265,19 @@ def dns_redirect_batch(udp_port: int, tcp_port: int) -> bytes:
         for protocol, port in (("udp", udp_port), ("tcp", tcp_port))
     )
     output = Chain(name="resolver", kind="nat", hook=Hook.OUTPUT, priority=-100, rules=rules)
-    return replace_table(Table(name="pycompose", chains=(output,)))
+    return make_table(Table(name="pycompose", chains=(output,)))
 
 
-def send(batch: bytes, *, step: str = "nft batch") -> None:
-    """Send a batch to the netfilter of this network namespace. Raises NetlinkError (an OSError)."""
+def open_socket() -> socket.socket:
+    """To the netfilter of this network namespace. To close one takes 10 ms or more after something
+    was deleted, by whomever: the kernel then waits until it is freed."""
+    return netlink_socket.open_socket(netlink_socket.NETFILTER)
+
+
+def send(handle: socket.socket, batch: bytes, *, step: str) -> None:
+    """Raises NetlinkError (an OSError)."""
     with faults.point(step):
-        netlink_socket.exchange(netlink_socket.NETFILTER, batch)
+        netlink_socket.converse(handle, batch)
 
 
 # --- questions
@@ -398,9 +418,9 @@ def _request(number: int, body: bytes, flags: int = 0) -> bytes:
     return message(_kind(number), flags, _nfgenmsg(_INET) + body, sequence=1)
 
 
-def _add_table(table: Table) -> bytes:
+def _add_table(table: Table, *, flags: int = 0) -> bytes:
     body = attribute(1, _text(table.name)) + attribute(2, _be32(0))
-    return _request(_NEW_TABLE, body, netlink_socket.NLM_F_CREATE)
+    return _request(_NEW_TABLE, body, netlink_socket.NLM_F_CREATE | flags)
 
 
 def _delete_table(name: str) -> bytes:

@@ -117,12 +117,14 @@ def _set_ipv6_switches(name: str, *, has_ipv6: bool) -> None:
         write_sysctl(f"ipv6/conf/{name}/accept_dad", "0", optional=True)
 
 
-def remove_bridges(records: Iterable[NetworkRecord]) -> None:
-    """All of them together, with one wait of the kernel. Those that are not there are gone."""
+def remove_bridges(records: Iterable[NetworkRecord], *, ports: Iterable[str] = ()) -> None:
+    """All of them together, and the host's ends of veths (`Lease.link`) with them: one wait of the
+    kernel. Those that are not there are gone."""
     owners = {record.bridge: links.network_alias(record.id) for record in records}
     found = netlink.find_links(owners)
     # A bridge that the user named and that stood before us is not ours to remove.
-    links.remove([name for name, link in found.items() if link.alias.startswith(owners[name])])
+    ours = [name for name, link in found.items() if link.alias.startswith(owners[name])]
+    links.remove([*ports, *ours])
 
 
 def ensure_forwarding(*, ipv6: bool = False) -> None:

@@ -309,11 +309,11 @@ def attach(plans: Sequence[EndpointPlan], *, pid: int = 0, namespace_fd: int = -
         f"{plans[0].container}: cannot connect to its networks", tried=_tried(plans)
     ):
         try:
-            netlink.commit(requests, step="create veth")
+            made = netlink.commit(requests, step="create veth")
         except OSError:
             detach(plans)
             raise
-    return _attachment(plans, netlink.find_links(plan.link for plan in plans))
+    return _attachment(plans, made)
 
 
 def _tried(plans: Sequence[EndpointPlan]) -> str:
@@ -354,6 +354,8 @@ def _veth_requests(
         namespace_fd=namespace_fd,
         mtu=plan.mtu,
     )
+    # while it is down: of a link that is up the kernel first settles whether it has a carrier
+    yield netlink.get_link(plan.link)
     alias = links.container_alias(plan.container_id, plan.container)
     yield netlink.set_bridge_port(plan.link, alias=alias)
 

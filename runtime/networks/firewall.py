@@ -7,6 +7,7 @@ our bridges alone, so foreign traffic is untouched. Source: D50, D51, V44, V45; 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 
@@ -232,6 +233,7 @@ class ProjectFirewall:
     def __init__(self, name: str) -> None:
         self.name = name
         self._state: FirewallState | None = None
+        self._socket: socket.socket | None = None
 
     def apply(self, state: FirewallState) -> None:
         """Bring the table to this state in one transaction. Raises RuntimeFault; then it is as
@@ -264,12 +266,22 @@ class ProjectFirewall:
         """Delete the table whole, and forget what its UDP rules led to. It may be gone already."""
         before, self._state = self._state or FirewallState(), None
         with links.refusals("cannot change the firewall", tried=f"delete table {self.name}"):
-            nftables.send(nftables.delete_table(self.name), step="delete table")
+            self._send(nftables.delete_table(self.name), step="delete table")
         conntrack.forget_udp(_changed_udp(before, FirewallState()))
 
     def _replace(self, state: FirewallState) -> None:
         with links.refusals("cannot change the firewall", tried=f"replace table {self.name}"):
-            nftables.send(nftables.replace_table(table_of(self.name, state)), step="replace table")
+            table = table_of(self.name, state)
+            if nftables.count_rules(self.name) is None:
+                self._send(nftables.make_table(table), step="make table")
+            else:
+                self._send(nftables.replace_table(table), step="replace table")
+
+    def _send(self, batch: bytes, *, step: str) -> None:
+        """On one socket for as long as this lives, since closing it waits for the kernel."""
+        if self._socket is None:
+            self._socket = nftables.open_socket()
+        nftables.send(self._socket, batch, step=step)
 
     def _allow_loopback_sources(self) -> None:
         # Only behind the loopback guard, which stands by now. Asked for each time, since a bridge

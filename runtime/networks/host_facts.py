@@ -52,8 +52,8 @@ def address_lock(path: Path = HOST_LOCK, *, patience: float = _PATIENCE) -> Iter
     try:
         _acquire(descriptor, path, time.monotonic() + patience)
         with faults.point("sign address lock"):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            # never shorter: to free a block can take a disk 10 ms
+            os.pwrite(descriptor, f"{os.getpid():<10}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -27,7 +27,8 @@ def veth(*peer: tuple[str, Any]) -> tuple[str, Any]:
 
 
 NAME = ("IFLA_IFNAME", "pc0")
-PEER = (("IFLA_IFNAME", "eth0"), ("IFLA_ADDRESS", MAC))
+QUEUES = (("IFLA_NUM_TX_QUEUES", 1), ("IFLA_NUM_RX_QUEUES", 1))
+PEER = (("IFLA_IFNAME", "eth0"), *QUEUES, ("IFLA_ADDRESS", MAC))
 MTU = ("IFLA_MTU", 1300)
 PORT = (
     NAME,
@@ -64,7 +65,7 @@ PORT = (
             NEW,
             ONLY_NEW,
             False,
-            [NAME, ("IFLA_MASTER", 7), veth(*PEER, ("IFLA_NET_NS_PID", 44))],
+            [NAME, *QUEUES, ("IFLA_MASTER", 7), veth(*PEER, ("IFLA_NET_NS_PID", 44))],
         ),
         (
             netlink.create_veth(
@@ -78,7 +79,7 @@ PORT = (
             NEW,
             ONLY_NEW,
             False,
-            [NAME, ("IFLA_MASTER", 7), MTU, veth(*PEER, ("IFLA_NET_NS_FD", 9), MTU)],
+            [NAME, *QUEUES, ("IFLA_MASTER", 7), MTU, veth(*PEER, ("IFLA_NET_NS_FD", 9), MTU)],
         ),
         (netlink.set_bridge_port("pc0", alias="web"), NEW, 0, True, PORT),
         (netlink.delete_link("pc0"), DELETE, 0, False, [NAME]),
