@@ -480,12 +480,22 @@ class Engine:
         return StartedContainer(message.state, pty, message.warnings)
 
     async def stop_container(
-        self, container_id: str, *, grace: float | None = None, comes_back: bool = False
+        self,
+        container_id: str,
+        *,
+        grace: float | None = None,
+        comes_back: bool = False,
+        networks_go: bool = False,
     ) -> RunState:
         """Returns when it has ended. `grace` None: its own; -1: for ever. `comes_back`: it, or what
-        takes its place, is started next."""
+        takes its place, is started next. `networks_go`: the project's networks are removed next."""
         message, _ = await self._ask(
-            messages.StopContainer(container_id=container_id, grace=grace, comes_back=comes_back)
+            messages.StopContainer(
+                container_id=container_id,
+                grace=grace,
+                comes_back=comes_back,
+                networks_go=networks_go,
+            )
         )
         state: RunState = message.state
         return state

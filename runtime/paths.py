@@ -17,6 +17,11 @@ from typing import NamedTuple
 HOST_LOCK = Path("/run/lock/pycompose-addresses.lock")
 
 
+UNKNOWN_PROJECT = "-"
+"""In place of a project's id, for processes that are told it later, when they have loaded their
+code (start_keeper.py)."""
+
+
 class ProjectPaths(NamedTuple):
     """Files of one project below the run root; all vanish with a reboot."""
 

@@ -1,24 +1,28 @@
-"""A loop for the coroutines of one short command: tasks that wait for descriptors, events, time.
+"""The loop of our own processes: tasks that wait for descriptors, events, threads and time.
 
-Standard library only, one thread, single use; nothing that needs a thread pool, signals or
-subprocesses. The rules are anyio's: a task ends with its group, an error cancels its siblings,
-cancelling is an exception at the next wait (`Cancelled`, a BaseException) and level-triggered: a
-scope that is cancelled interrupts every further wait inside it. Used through runtime/tasks.py.
+Few modules of the standard library, one loop a process, single use. The rules are anyio's: a task
+ends with its group, an error cancels its siblings, cancelling is an exception at the next wait
+(`Cancelled`, a BaseException) and level-triggered: a scope that is cancelled interrupts every
+further wait inside it, up to a scope that shields. Used through runtime/tasks.py.
 """
 
 from __future__ import annotations
 
+import _thread
 import heapq
+import os
 import select
 import time
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
-from threading import get_ident
 from types import TracebackType, coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+THREADS = 40
+"""So many work at once; as many as with anyio."""
 Wait = Callable[["Loop", "Task"], Callable[[], None]]
 """Arranges that a task is woken; returns how to take it out of what it waits for."""
 
@@ -27,27 +31,82 @@ class Cancelled(BaseException):
     """Thrown into a task whose scope was cancelled; let it pass."""
 
 
-class Scope:
-    """A block that can be ended from outside. Scopes nest; each task has a stack of them."""
+class Closed(Exception):
+    """What was waited for is being closed by another task."""
 
-    def __init__(self, parent: Scope | None) -> None:
+
+class Scope:
+    """A block that can be ended from outside, by `cancel` or at a moment. Scopes nest; each task
+    has a stack of them. Made before it is entered, it may be cancelled before, too."""
+
+    def __init__(
+        self, parent: Scope | None = None, *, seconds: float | None = None, shield: bool = False
+    ) -> None:
         self.parent = parent
-        self.is_cancelled = False
+        self.shield = shield
+        """What is cancelled outside does not reach in."""
+        self.cancel_called = False
+        self.cancelled_caught = False
+        self._seconds = seconds
 
     def cancel(self) -> None:
-        self.is_cancelled = True
+        self.cancel_called = True
         if _loop is not None:
             _loop.interrupt_waiting()
 
     @property
-    def cancelled_scope(self) -> Scope | None:
-        """The outermost cancelled scope that holds this one, or None."""
-        found: Scope | None = None
+    def is_cancelled(self) -> bool:
+        """This one, or one around it."""
         scope: Scope | None = self
         while scope is not None:
-            found = scope if scope.is_cancelled else found
-            scope = scope.parent
-        return found
+            if scope.cancel_called:
+                return True
+            scope = None if scope.shield else scope.parent
+        return False
+
+    def __enter__(self) -> Scope:
+        loop, self._task = _running()
+        self.parent, self._task.scope = self._task.scope, self
+        self._call_off = _never
+        if self._seconds is not None and self._seconds != float("inf"):
+            self._call_off = loop.at(time.monotonic() + self._seconds, self.cancel)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._call_off()
+        parent = self.parent
+        assert parent is not None
+        self._task.scope = parent
+        if not isinstance(error, Cancelled) or not self.cancel_called:
+            return False
+        if parent.is_cancelled and not self.shield:
+            return False
+        self.cancelled_caught = True
+        return True
+
+
+class Deadline(Scope):
+    """Raises TimeoutError when the block took longer."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        is_caught = super().__exit__(kind, error, trace)
+        if is_caught:
+            raise TimeoutError
+        return is_caught
+
+
+def _never() -> None:
+    """There is no timer."""
 
 
 class Task:
@@ -56,6 +115,7 @@ class Task:
     def __init__(self, work: Coroutine[Any, Any, Any], scope: Scope) -> None:
         self.work = work
         self.scope = scope
+        self.has_begun = False
         self.waits: Callable[[], None] | None = None
         """Takes the task out of what it waits for; None while it does not wait."""
         self.on_end: Callable[[BaseException | None, Any], None] = lambda error, value: None
@@ -70,8 +130,10 @@ class Loop:
         self._poll = select.epoll()
         self._readers: dict[int, list[Task]] = {}
         self._writers: dict[int, list[Task]] = {}
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._timers: list[tuple[float, int, list[Callable[[], None]]]] = []
+        self._called_off = 0
         self._numbers = count()
+        self.threads = Limiter(THREADS)
 
     # --- running
 
@@ -84,7 +146,8 @@ class Loop:
     def run(self, main: Task) -> None:
         """Until `main` has ended."""
         while main in self.tasks:
-            while self.ready:
+            # one turn each: who is always ready keeps nobody from what arrives meanwhile
+            for _turn in range(len(self.ready)):
                 self._step(*self.ready.popleft())
             if main in self.tasks:
                 self._wait()
@@ -93,8 +156,11 @@ class Loop:
         if task not in self.tasks:
             return
         self.current = task
-        if error is None and task.scope.cancelled_scope is not None:
+        if error is None and task.has_begun and task.scope.is_cancelled:
             error = Cancelled()
+        # one that is cancelled before its first turn still has it, up to its first wait: what it
+        # was given, it gives back
+        task.has_begun = True
         try:
             wait = task.work.throw(error) if error is not None else task.work.send(None)
         except StopIteration as end:
@@ -102,7 +168,7 @@ class Loop:
         except BaseException as failure:
             self._end(task, failure, None)
         else:
-            if task.scope.cancelled_scope is not None:
+            if task.scope.is_cancelled:
                 self.ready.append((task, Cancelled()))
             else:
                 self._begin_wait(task, wait)
@@ -130,8 +196,14 @@ class Loop:
     def interrupt_waiting(self) -> None:
         """After a scope was cancelled: whoever waits inside it waits no longer."""
         for task in list(self.tasks):
-            if task.waits is not None and task.scope.cancelled_scope is not None:
+            if task.waits is not None and task.scope.is_cancelled:
                 self.wake(task, Cancelled())
+
+    def notify_closing(self, descriptor: int) -> None:
+        """Whoever waits for it waits no longer: Closed."""
+        for waiting in (self._readers, self._writers):
+            for task in list(waiting.get(descriptor, ())):
+                self.wake(task, Closed())
 
     def close(self) -> None:
         for task in list(self.tasks):
@@ -142,7 +214,9 @@ class Loop:
 
     def _wait(self) -> None:
         timeout = -1.0
-        if self._timers:
+        if self.ready:
+            timeout = 0.0
+        elif self._timers:
             timeout = max(0.0, self._timers[0][0] - time.monotonic())
         elif not self._readers and not self._writers:
             raise RuntimeError("every task waits for another")
@@ -152,7 +226,11 @@ class Loop:
             if events & ~select.EPOLLIN:
                 self._wake_all(self._writers, descriptor)
         while self._timers and self._timers[0][0] <= time.monotonic():
-            heapq.heappop(self._timers)[2]()
+            _moment, _number, calls = heapq.heappop(self._timers)
+            if calls:
+                calls.pop()()
+            else:
+                self._called_off -= 1
 
     def _wake_all(self, waiting: dict[int, list[Task]], descriptor: int) -> None:
         for task in list(waiting.get(descriptor, ())):
@@ -193,15 +271,23 @@ class Loop:
 
     def at(self, moment: float, call: Callable[[], None]) -> Callable[[], None]:
         """Call it then; returns how to call it off."""
-        entry = (moment, next(self._numbers), call)
-        heapq.heappush(self._timers, entry)
+        calls = [call]
+        heapq.heappush(self._timers, (moment, next(self._numbers), calls))
 
         def call_off() -> None:
-            if entry in self._timers:
-                self._timers.remove(entry)
-                heapq.heapify(self._timers)
+            if calls:
+                calls.clear()
+                self._called_off += 1
+                self._forget_timers()
 
         return call_off
+
+    def _forget_timers(self) -> None:
+        """Most deadlines are called off: they go when they are half of all."""
+        if self._called_off > 64 and self._called_off * 2 > len(self._timers):
+            self._timers = [timer for timer in self._timers if timer[2]]
+            heapq.heapify(self._timers)
+            self._called_off = 0
 
     def readers(self, descriptor: int, task: Task) -> Callable[[], None]:
         return self.wait_for(self._readers, descriptor, task)
@@ -258,6 +344,14 @@ async def wait_writable(descriptor: Any) -> None:
     await _suspend(lambda loop, task: loop.writers(number, task))
 
 
+def notify_closing(descriptor: Any) -> None:
+    _running()[0].notify_closing(_number(descriptor))
+
+
+async def sleep_forever() -> None:
+    await Event().wait()
+
+
 async def sleep(seconds: float) -> None:
     moment = time.monotonic() + seconds
     await _suspend(lambda loop, task: loop.at(moment, lambda: loop.wake(task)))
@@ -293,21 +387,39 @@ class Event:
 
 
 class Limiter:
-    """At most `count` tasks inside the block."""
+    """At most `count` tasks inside the block; who came first goes first."""
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._freed = Event()
+        self._queue: deque[Event] = deque()
+
+    async def acquire(self) -> None:
+        if self._free and not self._queue:
+            self._free -= 1
+            return
+        turn = Event()
+        self._queue.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.release()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def release(self) -> None:
+        """To the next in the queue, if there is one."""
+        if self._queue:
+            self._queue.popleft().set()
+        else:
+            self._free += 1
 
     async def __aenter__(self) -> None:
-        while not self._free:
-            await self._freed.wait()
-        self._free -= 1
+        await self.acquire()
 
     async def __aexit__(self, *_exception: object) -> None:
-        self._free += 1
-        self._freed.set()
-        self._freed = Event()
+        self.release()
 
 
 class Group:
@@ -315,7 +427,8 @@ class Group:
 
     async def __aenter__(self) -> Group:
         self._loop, self._host = _running()
-        self._scope = self._host.scope = Scope(self._host.scope)
+        self._scope = Scope()
+        self._scope.__enter__()
         self._members: set[Task] = set()
         self._errors: list[BaseException] = []
         self._ended = Event()
@@ -347,64 +460,45 @@ class Group:
             if not isinstance(error, Cancelled):
                 self._errors.insert(0, error)
         # the block itself must stay to see its tasks end, whatever was cancelled
-        outside, self._host.scope = self._scope.parent, Scope(None)
-        while self._members:
-            self._ended = Event()
-            await self._ended.wait()
-        assert outside is not None
-        self._host.scope = outside
+        with Scope(shield=True):
+            while self._members:
+                self._ended = Event()
+                await self._ended.wait()
+        is_caught = self._scope.__exit__(kind, error, trace)
         if self._errors:
             if len(self._errors) == 1:
                 if self._errors[0] is error:
                     return False
                 raise self._errors[0]
             raise BaseExceptionGroup("several tasks failed", self._errors)
-        if outside.cancelled_scope is not None:
+        outside = self._scope.parent
+        if outside is not None and outside.is_cancelled:
             raise Cancelled
-        return True
+        return is_caught
 
 
-class _Deadline:
-    def __init__(self, seconds: float | None, *, fails: bool) -> None:
-        self._seconds = seconds
-        self._fails = fails
-        self.cancelled_caught = False
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """What it returns or raises. It is waited for, whatever is cancelled meanwhile."""
+    loop, _task = _running()
+    async with loop.threads:
+        ended = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        outcome: list[tuple[BaseException | None, Any]] = []
 
-    def __enter__(self) -> _Deadline:
-        loop, self._task = _running()
-        self._scope = self._task.scope = Scope(self._task.scope)
-        self._call_off: Callable[[], None] = lambda: None
-        if self._seconds is not None:
-            moment = time.monotonic() + self._seconds
-            self._call_off = loop.at(moment, self._scope.cancel)
-        return self
+        def work() -> None:
+            try:
+                outcome.append((None, function(*arguments)))
+            except BaseException as error:
+                outcome.append((error, None))
+            os.eventfd_write(ended, 1)
 
-    def cancel(self) -> None:
-        self._scope.cancel()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        self._call_off()
-        parent = self._scope.parent
-        assert parent is not None
-        self._task.scope = parent
-        if not isinstance(error, Cancelled) or not self._scope.is_cancelled:
-            return False
-        if parent.cancelled_scope is not None:
-            return False
-        self.cancelled_caught = True
-        if self._fails:
-            raise TimeoutError
-        return True
-
-
-def fail_after(seconds: float | None) -> _Deadline:
-    return _Deadline(seconds, fails=True)
-
-
-def move_on_after(seconds: float | None) -> _Deadline:
-    return _Deadline(seconds, fails=False)
+        try:
+            _thread.start_new_thread(work, ())
+            with Scope(shield=True):
+                await wait_readable(ended)
+        finally:
+            os.close(ended)
+    error, value = outcome.pop()
+    if error is not None:
+        raise error
+    result: T = value
+    return result

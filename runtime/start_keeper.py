@@ -1,5 +1,8 @@
 """How a project's keeper is started, by the engine and by a supervisor whose keeper died.
 
+A command that will need one says so before it has read its files (`start_early`): keeper and
+supervisor then load their code meanwhile, and are told the project's id when it is known.
+
 By absolute path with `-P -E -s -S`, a clean environment and a session of its own: nothing of the
 caller's folder is imported, nothing of his terminal reaches it. Leaves everything else to the
 keeper: of two that are started at once, one serves and the other ends (keeper/main.py).
@@ -18,7 +21,7 @@ from typing import NamedTuple
 from runtime import tasks
 from runtime.errors import Unreachable
 from runtime.linux import faults, files, interpreter, sockets
-from runtime.paths import Paths, ProjectPaths
+from runtime.paths import UNKNOWN_PROJECT, Paths, ProjectPaths
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper", "__main__.py")
 OPTIONS = ("-P", "-E", "-s", "-S")
@@ -31,6 +34,8 @@ LIBRARIES = ("site-packages", "dist-packages")
 them (`site`) would take it longer than Python's own start."""
 READY = 3
 """The descriptor on which a keeper says that it listens."""
+TELL = 4
+"""The one on which an early keeper hears the id of its project, a line."""
 
 
 class Started(NamedTuple):
@@ -39,9 +44,58 @@ class Started(NamedTuple):
     pid: int
     """Of the process that leaves the keeper behind and ends at once."""
     ready: int
+    is_early: bool = False
+
+
+class Early(NamedTuple):
+    """A keeper that does not know its project yet."""
+
+    paths: Paths
+    started: Started
+    tell: int
 
 
 _started: dict[ProjectPaths, Started] = {}
+_early: list[Early] = []
+
+
+def start_early(paths: Paths) -> None:
+    """Let a keeper load its code until `start` says for which project. Only where none is up, so
+    that nothing is loaded in vain beside a project that runs; what goes wrong, goes wrong later."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.listdir(paths.projects):
+            return
+    with contextlib.suppress(OSError):
+        heard, tell = os.pipe2(os.O_CLOEXEC)
+        try:
+            pid, ready = _spawn_with_pipe(paths, UNKNOWN_PROJECT, PROGRAM, heard)
+        except BaseException:
+            os.close(tell)
+            raise
+        finally:
+            os.close(heard)
+        _early.append(Early(paths, Started(pid, ready, is_early=True), tell))
+
+
+def dismiss_early() -> None:
+    """Return when one that was not needed has ended."""
+    while _early:
+        early = _early.pop()
+        os.close(early.tell)
+        select.select([early.started.ready], [], [], DEADLINE)
+        os.close(early.started.ready)
+        _reap(early.started)
+
+
+def _engage(paths: Paths, project_id: str) -> Started | None:
+    """The early one, which is told whose it is."""
+    if not _early or _early[0].paths != paths:
+        return None
+    early = _early.pop()
+    with contextlib.suppress(BrokenPipeError):
+        os.write(early.tell, f"{project_id}\n".encode())
+    os.close(early.tell)
+    return early.started
 
 
 def start(paths: Paths, project_id: str, *, program: str = "") -> None:
@@ -49,15 +103,24 @@ def start(paths: Paths, project_id: str, *, program: str = "") -> None:
     project = paths.project(project_id)
     if project in _started or sockets.is_listening(project.control_socket):
         return
+    engaged = None if program else _engage(paths, project_id)
+    _started[project] = engaged or Started(
+        *_spawn_with_pipe(paths, project_id, program or PROGRAM, None)
+    )
+
+
+def _spawn_with_pipe(
+    paths: Paths, project_id: str, program: str, heard: int | None
+) -> tuple[int, int]:
+    """The pid, and what gets a byte when it listens."""
     ready, written = os.pipe2(os.O_CLOEXEC)
     try:
-        pid = _spawn(paths, project_id, written, program or PROGRAM)
+        return _spawn(paths, project_id, program, written, heard), ready
     except BaseException:
         os.close(ready)
         raise
     finally:
         os.close(written)
-    _started[project] = Started(pid, ready)
 
 
 async def wait_until_listening(paths: Paths, project_id: str) -> None:
@@ -111,14 +174,19 @@ def _finish(project: ProjectPaths, started: Started) -> bool:
         del _started[project]
         listened = _has_listened(started.ready)
         os.close(started.ready)
-        # its first process ends as soon as it has forked
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(started.pid, 0)
+        _reap(started)
     if sockets.is_listening(project.control_socket):
         return True
-    if listened:
+    # one that did not even come to its log: the next says why
+    if listened or started.is_early:
         return False
     raise _does_not_start(project)
+
+
+def _reap(started: Started) -> None:
+    """Its first process ends as soon as it has forked."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(started.pid, 0)
 
 
 def _has_listened(ready: int) -> bool:
@@ -136,11 +204,16 @@ def _does_not_start(project: ProjectPaths) -> Unreachable:
     )
 
 
-def _spawn(paths: Paths, project_id: str, ready: int, program: str) -> int:
+def _spawn(paths: Paths, project_id: str, program: str, ready: int, heard: int | None) -> int:
     arguments = [str(paths.data), str(paths.run), project_id, str(READY)]
     # R42: the caller may have been started without descriptors 0-2, so these may be among them
-    log = _high(_open_log(paths.project(project_id)))
-    high = _high(os.dup(ready))
+    is_known = project_id != UNKNOWN_PROJECT
+    log = _high(
+        _open_log(paths.project(project_id)) if is_known else os.open(os.devnull, os.O_WRONLY)
+    )
+    given = {READY: _high(os.dup(ready))}
+    if heard is not None:
+        given[TELL] = _high(os.dup(heard))
     try:
         with interpreter.sealed() as executable, faults.point("spawn keeper"):
             return os.posix_spawn(
@@ -151,15 +224,15 @@ def _spawn(paths: Paths, project_id: str, ready: int, program: str) -> int:
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, log, 1),
                     (os.POSIX_SPAWN_DUP2, log, 2),
-                    (os.POSIX_SPAWN_DUP2, high, READY),
+                    *((os.POSIX_SPAWN_DUP2, high, number) for number, high in given.items()),
                 ],
                 setsid=True,
                 setsigmask=(),
                 setsigdef=range(1, 32),
             )
     finally:
-        os.close(log)
-        os.close(high)
+        for descriptor in (log, *given.values()):
+            os.close(descriptor)
 
 
 def clean_environment() -> dict[str, str]:

@@ -1,16 +1,16 @@
-"""Structured tasks for code that may run in an event loop or in a command that lives 50 ms.
+"""Structured tasks for code that runs in a caller's event loop or in a process of ours.
 
-Inside a running event loop (AsyncStack, the supervisor's tools, tests) everything here is anyio's.
-In a short command of ours `run` drives the same coroutines with the small loop of small_loop.py,
-because importing asyncio and anyio alone takes longer (90 ms) than taking ten containers down.
-Coroutines that are to run in both wait with the functions of this module only.
+Inside a running event loop (AsyncStack, tests) everything here is anyio's. Our commands and
+supervisors `run` the same coroutines with the small loop of small_loop.py: importing asyncio and
+anyio takes longer (40 ms of each first `up`) than taking a container down.
+Coroutines wait with the functions of this module only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from runtime import small_loop
 
@@ -32,7 +32,34 @@ class Group(Protocol):
 class Event(Protocol):
     def set(self) -> None: ...
 
+    def is_set(self) -> bool: ...
+
     async def wait(self) -> Any: ...
+
+
+class Scope(AbstractContextManager[Any], Protocol):
+    """A block that `cancel` ends, now or as soon as it is entered."""
+
+    @property
+    def cancel_called(self) -> bool: ...
+
+    @property
+    def cancelled_caught(self) -> bool:
+        """The block ended because of it."""
+
+    def cancel(self) -> None: ...
+
+
+class Limiter(AbstractAsyncContextManager[Any], Protocol):
+    """Who came first goes first."""
+
+    async def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+Closed = small_loop.Closed
+"""Raised by the waits for a descriptor, after `notify_closing` of it."""
 
 
 def run(function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
@@ -55,21 +82,36 @@ def event() -> Event:
 
 
 async def wait_readable(descriptor: Any) -> None:
-    """Until a read would not block. `descriptor` is a number or has a `fileno`."""
+    """Until a read would not block. `descriptor` is a number or has a `fileno`. Raises Closed."""
     if small_loop.is_running():
         return await small_loop.wait_readable(descriptor)
     import anyio
 
-    await anyio.wait_readable(descriptor)
+    try:
+        await anyio.wait_readable(descriptor)
+    except anyio.ClosedResourceError:
+        raise Closed from None
 
 
 async def wait_writable(descriptor: Any) -> None:
-    """Until a write would not block."""
+    """Until a write would not block. Raises Closed."""
     if small_loop.is_running():
         return await small_loop.wait_writable(descriptor)
     import anyio
 
-    await anyio.wait_writable(descriptor)
+    try:
+        await anyio.wait_writable(descriptor)
+    except anyio.ClosedResourceError:
+        raise Closed from None
+
+
+def notify_closing(descriptor: Any) -> None:
+    """Before it is closed: whoever waits for it gets Closed."""
+    if small_loop.is_running():
+        return small_loop.notify_closing(descriptor)
+    import anyio
+
+    anyio.notify_closing(descriptor)
 
 
 async def sleep(seconds: float) -> None:
@@ -80,31 +122,55 @@ async def sleep(seconds: float) -> None:
     await anyio.sleep(seconds)
 
 
-def fail_after(seconds: float | None) -> AbstractContextManager[Any]:
+async def sleep_forever() -> None:
+    """Until cancelled."""
+    await event().wait()
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """What it returns or raises. It is waited for, whatever is cancelled meanwhile."""
+    if small_loop.is_running():
+        return await small_loop.in_thread(function, *arguments)
+    from anyio import to_thread
+
+    return await to_thread.run_sync(function, *arguments)
+
+
+def scope(*, shield: bool = False) -> Scope:
+    """`shield`: what is cancelled outside does not reach in."""
+    return move_on_after(None, shield=shield)
+
+
+def fail_after(seconds: float | None) -> Scope:
     """Raises TimeoutError in a block that takes longer; None: never."""
     if small_loop.is_running():
-        return small_loop.fail_after(seconds)
+        return small_loop.Deadline(seconds=seconds)
     import anyio
 
-    return anyio.fail_after(seconds)
+    return cast("Scope", anyio.fail_after(seconds))
 
 
-def move_on_after(seconds: float | None) -> AbstractContextManager[Any]:
+def move_on_after(seconds: float | None, *, shield: bool = False) -> Scope:
     """Leaves a block that takes longer; None: never."""
     if small_loop.is_running():
-        return small_loop.move_on_after(seconds)
+        return small_loop.Scope(seconds=seconds, shield=shield)
     import anyio
 
-    return anyio.move_on_after(seconds)
+    return anyio.move_on_after(seconds, shield=shield)
 
 
-def limiter(count: int) -> AbstractAsyncContextManager[Any]:
+def limiter(count: int) -> Limiter:
     """A block that at most `count` tasks are in at once."""
     if small_loop.is_running():
         return small_loop.Limiter(count)
     import anyio
 
-    return anyio.CapacityLimiter(count)
+    return anyio.Semaphore(count)
+
+
+def lock() -> Limiter:
+    """A block that one task is in at a time."""
+    return limiter(1)
 
 
 class _AnyioGroup:

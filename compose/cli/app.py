@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from types import FrameType, ModuleType
 from typing import Annotated, NoReturn
 
@@ -97,6 +98,8 @@ def root(
     )
 
 
+STARTING = ("restart", "run", "start", "up")
+"""Verbs that need a keeper, whatever the files say."""
 EVERYWHERE = ("dry_run", "debug")
 """Root flags that may also stand behind the verb."""
 
@@ -177,8 +180,26 @@ class _Call:
             doors=self.doors,
         )
         _prepare(self.context, parsed)
-        code = module.command(self.context, **values)
+        expects_keeper = verb in STARTING and self.doors is None and not values.get("explain")
+        with _early_keeper(self.context) if expects_keeper else nullcontext():
+            code = module.command(self.context, **values)
         return code if isinstance(code, int) else exit_codes.SUCCESS
+
+
+@contextmanager
+def _early_keeper(context: Context) -> Iterator[None]:
+    """Both processors work while the files are read."""
+    if context.flags.dry_run or not context.doors.is_root():
+        yield
+        return
+    from runtime import start_keeper
+    from runtime.paths import find_paths
+
+    start_keeper.start_early(find_paths(context.environment))
+    try:
+        yield
+    finally:
+        start_keeper.dismiss_early()
 
 
 def _prepare(context: Context, parsed: Parsed) -> None:

@@ -140,7 +140,12 @@ class DryEngine(Engine):
         return StartedContainer(state, None)
 
     async def stop_container(
-        self, container_id: str, *, grace: float | None = None, comes_back: bool = False
+        self,
+        container_id: str,
+        *,
+        grace: float | None = None,
+        comes_back: bool = False,
+        networks_go: bool = False,
     ) -> RunState:
         state = RunState(status="exited", generation=1 << 30)
         self._states[container_id] = state

@@ -270,7 +270,10 @@ async def stop_container(work: Work, action: actions.StopContainer) -> None:
         work.tell(name, "Stopping")
     try:
         state = await work.engine.stop_container(
-            action.id, grace=action.grace, comes_back=action.name in work.starting
+            action.id,
+            grace=action.grace,
+            comes_back=action.name in work.starting,
+            networks_go=work.removes_networks,
         )
     except NotFound:
         state = None

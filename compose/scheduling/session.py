@@ -10,6 +10,7 @@ from compose.model.project import Project
 from compose.planning.actions import (
     Action,
     RemoveContainer,
+    RemoveNetwork,
     RunHooks,
     StartContainer,
     StopContainer,
@@ -144,6 +145,7 @@ class Session:
     async def run_beside(self, plan: Plan, work: Work) -> None:
         """The plan, while the caller keeps `work.states` current."""
         work.starting = frozenset(a.name for a in plan if isinstance(a, StartContainer))
+        work.removes_networks = any(isinstance(a, RemoveNetwork) for a in plan)
         try:
             await run_plan(
                 plan,

@@ -45,6 +45,8 @@ class Work:
         """What `--wait` has seen ready, and must still be when all else is."""
         self.starting: frozenset[str] = frozenset()
         """Names of the containers that the plan under way starts."""
+        self.removes_networks = False
+        """The plan under way does, in the end."""
         self.not_pulled: list[EnsureImage] = []
         """Images that could not be had."""
         self.on_made: Callable[[ContainerRecord, str], None] = lambda record, name: None

@@ -2,7 +2,7 @@
 back in order.
 
 Pulling and pushing wait for sockets, disks and locks, and use both cores; the loop that waits for
-them may be anyio's or the small one of a short command, which knows no threads.
+them may be anyio's or the small one of a short command.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 to keep.
 
 Clients may connect as soon as the socket listens, and wait in its queue for the supervisor. Both
-processes load their code at the same time, which is why the imports below come after the spawn.
+processes load their code at the same time, which is why the imports below come after the spawn. An
+early keeper (start_keeper.py) spawns and loads before it knows its project.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.linux import faults, files, sockets
-from runtime.paths import Paths, ProjectPaths
+from runtime.paths import UNKNOWN_PROJECT, Paths, ProjectPaths
 
+if TYPE_CHECKING:
+    from runtime.keeper.supervision import Supervision
+
+TELL = 4
+"""Of an early keeper, where it hears of its project."""
 BACKLOG = 512
 LOG_SIZE = 1 << 20
 LOCK_ATTEMPTS = 2500
@@ -35,27 +41,40 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
 
     `parts`, for tests: `program` of the supervisor, `births`.
     """
+    is_early = project_id == UNKNOWN_PROJECT
     # P10: shells and CI runners leave descriptors open that are none of ours
-    os.closerange(int(ready) + 1, 1 << 16)
+    os.closerange((TELL if is_early else int(ready)) + 1, 1 << 16)
     faults.configure("keeper")
     os.chdir("/")
     os.umask(0o077)
     _ignore_the_terminal()
     _take_ordinary_priority()
     paths = Paths(Path(data), Path(run))
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    early: Supervision | None = None
+    if is_early:
+        early = _spawn_supervisor(paths, project_id, listener, parts)
+        from runtime.keeper import keeping  # noqa: F401
+
+        project_id = files.read_line(TELL)
+        os.close(TELL)
+        if not project_id:
+            early.abandon()
+            return
     project = paths.project(project_id)
     lock = take_lock(project)
     if lock is None:
+        if early is not None:
+            early.abandon()
         _say_ready(int(ready))
         return
     _shorten(project.engine_log)
-    listener = listen(project.control_socket)
+    if early is not None:
+        files.write_output_to(project.engine_log)
+    listen(listener, project.control_socket)
     _say_ready(int(ready))
-
-    from runtime.keeper.supervision import Supervision
-
-    supervision = Supervision(paths, project_id, listener, **_only(parts, "program"))
-    supervision.spawn()
+    supervision = early or _spawn_supervisor(paths, project_id, listener, parts)
+    supervision.name_project(project_id)
 
     from runtime.keeper import cgroup_exit
     from runtime.keeper.keeping import Keeper
@@ -67,6 +86,16 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     cgroup_exit.leave()
     # the lock is held until this process ends
     os.close(lock)
+
+
+def _spawn_supervisor(
+    paths: Paths, project_id: str, listener: socket.socket, parts: dict[str, Any]
+) -> Supervision:
+    from runtime.keeper.supervision import Supervision
+
+    supervision = Supervision(paths, project_id, listener, **_only(parts, "program"))
+    supervision.spawn()
+    return supervision
 
 
 def _see_off(supervisor: int) -> None:
@@ -130,15 +159,13 @@ def _try_lock(project: ProjectPaths) -> int | None:
     return None
 
 
-def listen(path: Path) -> socket.socket:
+def listen(listener: socket.socket, path: Path) -> None:
     """The control socket, under the lock: whatever stands there is a dead keeper's."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with faults.point("listen"), sockets.address(path) as short:
         path.unlink(missing_ok=True)
         listener.bind(short)
         listener.listen(BACKLOG)
     listener.setblocking(False)
-    return listener
 
 
 def _shorten(log: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -56,6 +57,20 @@ class Supervision:
             self.pid = self._spawn(_high(its), _high(self._listener))
         self.channel = mine
         self._started_at = time.monotonic()
+
+    def name_project(self, project_id: str) -> None:
+        """Whose supervisor it is, and those that follow; an early one does not know it yet."""
+        is_new = self._arguments[-1] != project_id
+        self._arguments[-1] = project_id
+        if is_new and self.channel is not None:
+            # one that died meanwhile is noticed by its end
+            with contextlib.suppress(OSError):
+                self.channel.sendall(f"{project_id}\n".encode())
+
+    def abandon(self) -> None:
+        """End one that never learned what for."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
     def _spawn(self, channel: int, listener: int) -> int:
         try:

@@ -40,6 +40,24 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: boo
             sync_directory(path.parent)
 
 
+def read_line(descriptor: int) -> str:
+    """Up to a newline, and nothing of what follows it; empty at the end of the stream."""
+    line = b""
+    while (byte := os.read(descriptor, 1)) not in (b"\n", b""):
+        line += byte
+    return line.decode() if byte else ""
+
+
+def write_output_to(path: Path) -> None:
+    """What this process prints is appended to the file."""
+    with faults.point("open engine log"):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
 def sync_directory(path: Path) -> None:
     """Make renames and creations in a folder survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

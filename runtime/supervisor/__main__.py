@@ -5,6 +5,7 @@ root, the project's id; descriptor 3 is the listening control socket, 4 the chan
 import gc
 import os
 import sys
+from importlib.machinery import PathFinder
 
 # until all is imported there is no garbage to look for (supervisor/main.py turns it on again)
 gc.disable()
@@ -24,9 +25,7 @@ def find_libraries() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        import anyio  # noqa: F401
-    except ImportError:
+    if PathFinder.find_spec("pyroute2") is None:
         find_libraries()
 
     from runtime.supervisor.main import main

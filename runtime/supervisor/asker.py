@@ -11,8 +11,7 @@ import os
 import socket
 from contextlib import suppress
 
-import anyio
-
+from runtime import tasks
 from runtime.networks import dns_wire
 from runtime.networks.names import Forward
 from runtime.supervisor.plain_sockets import Address
@@ -25,7 +24,7 @@ class _Question:
         self.server = server
         self.forward = forward
         self.reply = b""
-        self.answered = anyio.Event()
+        self.answered = tasks.event()
 
 
 class Asker:
@@ -38,7 +37,7 @@ class Asker:
     async def serve(self) -> None:
         """Hand replies to those who wait, until cancelled."""
         while True:  # forever: until the container ends
-            await anyio.wait_readable(self._handle)
+            await tasks.wait_readable(self._handle)
             # an earlier question met a server that is not there
             with suppress(OSError):
                 self._take(*self._handle.recvfrom(_DATAGRAM))

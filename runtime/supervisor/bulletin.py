@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-
 from runtime.errors import RuntimeFault
 from runtime.messages import Happened
 from runtime.supervisor.log_writer import report
 from runtime.supervisor.machine import Machine
+from runtime.supervisor.mailbox import Mailbox
 from runtime.values import ContainerRecord, Event, RunState
 
 BACKLOG = 4096
@@ -23,7 +21,7 @@ class Bulletin:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._watchers: list[MemoryObjectSendStream[Happened]] = []
+        self._watchers: list[Mailbox[Happened]] = []
 
     def publish(
         self,
@@ -54,16 +52,14 @@ class Bulletin:
             report(f"the event {action} of {record.name} is not kept: {fault.answered}")
         self._tell(Happened(event=event, state=state))
 
-    def watch(self) -> MemoryObjectReceiveStream[Happened]:
+    def watch(self) -> Mailbox[Happened]:
         """Everything from now on; it ends when the watcher is too slow. Close it when done."""
-        sending, receiving = anyio.create_memory_object_stream[Happened](BACKLOG)
-        self._watchers.append(sending)
-        return receiving
+        watcher = Mailbox[Happened](BACKLOG)
+        self._watchers.append(watcher)
+        return watcher
 
     def _tell(self, happened: Happened) -> None:
         for watcher in tuple(self._watchers):
-            try:
-                watcher.send_nowait(happened)
-            except (anyio.WouldBlock, anyio.BrokenResourceError):
+            if not watcher.put(happened):
                 self._watchers.remove(watcher)
                 watcher.close()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-
 from runtime.messages import ExecExited
+from runtime.supervisor.mailbox import Mailbox
 
-Ended = MemoryObjectReceiveStream[int]
+Ended = Mailbox[int]
 
 
 class ExecExits:
@@ -19,20 +16,19 @@ class ExecExits:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._waiting: dict[str, MemoryObjectSendStream[int]] = {}
+        self._waiting: dict[str, Ended] = {}
         self.are_lost = False
         """The keeper is."""
 
     def expect(self) -> tuple[str, Ended]:
         """A new id, and where its exit code will come out."""
         exec_id = f"{os.getpid()}-{next(self._numbers)}"
-        sending, receiving = anyio.create_memory_object_stream[int](math.inf)
-        self._waiting[exec_id] = sending
-        return exec_id, receiving
+        ended = self._waiting[exec_id] = Ended()
+        return exec_id, ended
 
     def ended(self, message: ExecExited) -> None:
-        if (sending := self._waiting.get(message.exec_id)) is not None:
-            sending.send_nowait(message.exit_code)
+        if (waiting := self._waiting.get(message.exec_id)) is not None:
+            waiting.put(message.exit_code)
 
     def forget(self, exec_id: str) -> None:
         self._waiting.pop(exec_id).close()
@@ -40,8 +36,8 @@ class ExecExits:
     def lost(self) -> None:
         """The keeper is gone, and with it every exit code."""
         self.are_lost = True
-        for sending in self._waiting.values():
-            sending.close()
+        for waiting in self._waiting.values():
+            waiting.close()
 
     def __len__(self) -> int:
         return len(self._waiting)

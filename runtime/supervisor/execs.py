@@ -12,12 +12,11 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import anyio
-
-from runtime import frozen
+from runtime import frozen, tasks
 from runtime.errors import RuntimeFault, StartFailed
 from runtime.messages import ExecFailed, ExecForked, ExecRequest
 from runtime.supervisor.exec_exits import Ended
+from runtime.supervisor.mailbox import NoMore
 from runtime.supervisor.project import Project
 from runtime.supervisor.stops import not_running
 from runtime.supervisor.supervised import Supervised
@@ -40,8 +39,8 @@ class Execution:
     async def wait(self) -> int:
         """Its exit code. 137 when the keeper was lost."""
         try:
-            return await self._ended.receive()
-        except anyio.EndOfStream:
+            return await self._ended.take()
+        except NoMore:
             return 128 + signal.SIGKILL
 
     def kill(self) -> None:
@@ -69,7 +68,7 @@ async def execute(
     exec_id, ended = project.executions.expect()
     try:
         request = await _prepare(project, container, options, exec_id=exec_id, size=size)
-        with anyio.fail_after(start_within):
+        with tasks.fail_after(start_within):
             pid, descriptors = await _launch(project, request, stdio)
         *terminals, pidfd = descriptors
         execution = Execution(exec_id, pid, terminals[0] if terminals else None, pidfd, ended)
@@ -79,7 +78,6 @@ async def execute(
             close_all(descriptors)
     finally:
         project.executions.forget(exec_id)
-        ended.close()
 
 
 async def _prepare(

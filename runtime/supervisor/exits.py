@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import time
 
-import anyio
-
+from runtime import tasks
 from runtime.containers import restart
 from runtime.errors import RuntimeFault
 from runtime.messages import ProcessRecord, Release
@@ -92,7 +91,7 @@ def _note_end(
 
 async def _release(project: Project, container: Supervised) -> None:
     try:
-        await project.machine.release(container.record)
+        await project.machine.release(container.record, networks_go=container.networks_go)
     except RuntimeFault as fault:
         report(f"{container.record.name}: {fault.message}: {fault.answered}")
 
@@ -116,7 +115,7 @@ def restart_later(project: Project, container: Supervised, pause: float) -> None
     """State `restarting` until then; a stop or a user's start cancels the wait."""
     container.change(status="restarting", restart_count=container.restart.count)
     project.write_state(container)
-    container.waiting = anyio.CancelScope()
+    container.waiting = tasks.scope()
     if not project.is_ending:
         project.start_task(_restart, project, container, container.waiting, pause)
 
@@ -127,10 +126,10 @@ async def _remove_by_itself(project: Project, container: Supervised) -> None:
 
 
 async def _restart(
-    project: Project, container: Supervised, scope: anyio.CancelScope, pause: float
+    project: Project, container: Supervised, scope: tasks.Scope, pause: float
 ) -> None:
     with scope:
-        await anyio.sleep(pause)
+        await tasks.sleep(pause)
     if scope.cancel_called or container.state.status != "restarting":
         return
     try:

@@ -10,11 +10,9 @@ subnet and been faster to make its bridge, and our rules would drop all of its p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-import anyio
-from anyio import to_thread
-
+from runtime import tasks
 from runtime.errors import RuntimeFault
 from runtime.linux import conntrack, nftables
 from runtime.networks import bridge
@@ -50,7 +48,9 @@ class FirewallGuard:
         """Ids of networks whose rules stand, behind a bridge that stood then."""
         self._gone: set[str] = set()
         """Addresses that ports led to and do not any more."""
-        self._writing = anyio.Lock()
+        self._leaving: frozenset[str] = frozenset()
+        """Ids of networks whose bridges are about to go."""
+        self._writing = tasks.lock()
         self._change = Together(self._bring_about)
 
     def note(
@@ -60,12 +60,18 @@ class FirewallGuard:
         publications: tuple[Publication, ...],
     ) -> None:
         """It runs, or is about to. `change` brings it about."""
+        self._leaving -= {network.id for network in networks}
         self._networks[container_id] = networks
         self._publications[container_id] = publications
 
     def bridge_made(self, network: NetworkRecord) -> None:
         """What was switched on for the one before is not on for this one."""
         self._settled -= {network.id}
+        self._leaving -= {network.id}
+
+    def bridges_go(self, network_ids: Collection[str]) -> None:
+        """No table speaks of them any more after the next `change`."""
+        self._leaving |= frozenset(network_ids)
 
     def forget(self, container_id: str) -> bool:
         """It does not run any more. True when the tables have to say something else now."""
@@ -78,6 +84,11 @@ class FirewallGuard:
             for network in networks
         )
         return bool(gone) or is_last
+
+    def is_in_use(self, network_ids: Collection[str]) -> bool:
+        """Whether one of the project's containers runs on one of these."""
+        noted = (network for networks in self._networks.values() for network in networks)
+        return any(network.id in network_ids for network in noted)
 
     async def admit(self, container_id: str) -> None:
         """The tables know what was noted of this container; nothing is asked of the kernel when
@@ -100,10 +111,10 @@ class FirewallGuard:
         with nftables.open_notices() as notices:
             await self.change()
             while True:  # forever: until the project is down
-                await anyio.wait_readable(notices)
+                await tasks.wait_readable(notices)
                 if self._concerns_us(nftables.read_removals(notices)):
                     await self._mend()
-                    await anyio.sleep(_BREATH)
+                    await tasks.sleep(_BREATH)
 
     def _concerns_us(self, removals: set[str] | None) -> bool:
         ours = {self._own.name, *(table.name for table in self._shared.values())}
@@ -112,7 +123,7 @@ class FirewallGuard:
     async def _mend(self) -> None:
         try:
             async with self._writing:
-                mended = await to_thread.run_sync(self._ensure)
+                mended = await tasks.in_thread(self._ensure)
         except RuntimeFault as fault:
             report(f"rules of the firewall are gone: {fault.message}: {fault.answered}")
             return
@@ -134,14 +145,15 @@ class FirewallGuard:
             if network.project_id != self._project_id
         }
         async with self._writing:
-            await to_thread.run_sync(self._write, publications, foreign)
+            await tasks.in_thread(self._write, publications, foreign)
             gone, self._gone = self._gone, set()
-            await to_thread.run_sync(conntrack.forget_addresses, gone)
+            await tasks.in_thread(conntrack.forget_addresses, gone)
 
     def _write(
         self, publications: tuple[Publication, ...], foreign: Mapping[str, NetworkRecord]
     ) -> None:
-        own = bridge.standing(self._database.networks(self._project_id))
+        rows = self._database.networks(self._project_id)
+        own = bridge.standing(row for row in rows if row.id not in self._leaving)
         if own or publications:
             self._own.apply(FirewallState(networks=own, publications=publications))
         else:

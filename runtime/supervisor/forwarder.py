@@ -10,12 +10,11 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-import anyio
-from anyio.abc import TaskGroup
-
+from runtime import tasks
 from runtime.networks.published import Publication
 from runtime.supervisor import plain_sockets as sockets
 from runtime.supervisor.plain_sockets import Address
@@ -39,35 +38,35 @@ class Forwarder:
     ) -> None:
         """`max_sessions`: UDP clients of one port at a time. `session_idle`: seconds after which
         such a client is forgotten."""
-        self._connections = anyio.Semaphore(max_connections)
+        self._connections = tasks.limiter(max_connections)
         self._max_sessions = max_sessions
         self._session_idle = session_idle
 
     async def serve(self, ports: Iterable[tuple[Publication, socket.socket]]) -> None:
         """Carry what arrives at these sockets to their containers until cancelled. They stay the
         caller's."""
-        async with anyio.create_task_group() as tasks:
+        async with tasks.group() as group:
             for publication, handle in ports:
                 is_udp = publication.port.protocol == "udp"
                 carry = self._carry_datagrams if is_udp else self._carry_streams
-                tasks.start_soon(carry, publication, handle, tasks)
+                group.start_soon(carry, publication, handle, group)
 
     # --- TCP
 
     async def _carry_streams(
-        self, publication: Publication, listener: socket.socket, tasks: TaskGroup
+        self, publication: Publication, listener: socket.socket, group: tasks.Group
     ) -> None:
         while True:  # forever: until the container ends
-            await anyio.wait_readable(listener)
+            await tasks.wait_readable(listener)
             await self._connections.acquire()  # above the limit, clients wait in the queue
             try:
                 client, _peer = listener.accept()
             except OSError as error:
                 self._connections.release()
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-                    await anyio.sleep(_PAUSE)  # R16: it stays readable, and would spin
+                    await tasks.sleep(_PAUSE)  # R16: it stays readable, and would spin
                 continue
-            tasks.start_soon(self._carry_stream, publication, client)
+            group.start_soon(self._carry_stream, publication, client)
 
     async def _carry_stream(self, publication: Publication, client: socket.socket) -> None:
         try:
@@ -86,13 +85,13 @@ class Forwarder:
     # --- UDP
 
     async def _carry_datagrams(
-        self, publication: Publication, handle: socket.socket, tasks: TaskGroup
+        self, publication: Publication, handle: socket.socket, group: tasks.Group
     ) -> None:
         """Each client gets a socket of its own to the container, so that answers find back."""
         sessions: dict[tuple[Address, bytes], Session] = {}
         _ask_for_destinations(handle)
         while True:  # forever: until the container ends
-            await anyio.wait_readable(handle)
+            await tasks.wait_readable(handle)
             for _datagram in range(_BURST):
                 try:
                     data, control, _flags, peer = handle.recvmsg(_DATAGRAM, _CONTROL)
@@ -106,7 +105,7 @@ class Forwarder:
                     session = Session.open(publication, handle, *key)
                     if session is not None:
                         sessions[key] = session
-                        tasks.start_soon(self._answer, session, sessions, key)
+                        group.start_soon(self._answer, session, sessions, key)
                 if session is not None:
                     session.send(data)
 
@@ -133,7 +132,7 @@ class Session:
         self._host = host
         self._client = client
         self._local = local
-        self._used = anyio.current_time()
+        self._used = time.monotonic()
 
     @classmethod
     def open(
@@ -153,17 +152,17 @@ class Session:
         return cls(container, host, client, local)
 
     def send(self, data: bytes) -> None:
-        self._used = anyio.current_time()
+        self._used = time.monotonic()
         with suppress(OSError):
             self._container.send(data)
 
     async def carry_back(self, idle: float) -> None:
         """Until neither side has said anything for `idle` seconds."""
         while True:
-            quiet = anyio.current_time() - self._used
+            quiet = time.monotonic() - self._used
             if quiet >= idle:
                 return
-            with anyio.move_on_after(idle - quiet):
+            with tasks.move_on_after(idle - quiet):
                 await self._carry_back_one()
 
     async def _carry_back_one(self) -> None:
@@ -171,7 +170,7 @@ class Session:
             data = await sockets.receive(self._container, _DATAGRAM)
         except ConnectionRefusedError:
             return  # nobody listens inside, yet
-        self._used = anyio.current_time()
+        self._used = time.monotonic()
         with suppress(OSError):
             self._host.sendmsg([data], _source(self._host, self._local), 0, self._client)
 
@@ -191,7 +190,7 @@ async def _connect(publication: Publication) -> socket.socket | None:
     family, address = _target(publication)
     container = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        with anyio.fail_after(_CONNECT):
+        with tasks.fail_after(_CONNECT):
             await sockets.connect(container, address)
     except OSError:  # TimeoutError is one
         container.close()
@@ -206,18 +205,18 @@ async def _join(one: socket.socket, other: socket.socket) -> None:
     """Bytes in both directions until both ends have said all, or one breaks."""
     for handle in (one, other):
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_carry, one, other, tasks)
-        tasks.start_soon(_carry, other, one, tasks)
+    async with tasks.group() as group:
+        group.start_soon(_carry, one, other, group)
+        group.start_soon(_carry, other, one, group)
 
 
-async def _carry(source: socket.socket, sink: socket.socket, tasks: TaskGroup) -> None:
+async def _carry(source: socket.socket, sink: socket.socket, group: tasks.Group) -> None:
     try:
         while data := await sockets.receive(source, _PIECE):
             await sockets.send_all(sink, data)
         sink.shutdown(socket.SHUT_WR)
     except OSError:
-        tasks.cancel_scope.cancel()
+        group.cancel()
 
 
 def _ask_for_destinations(handle: socket.socket) -> None:

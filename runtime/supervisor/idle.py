@@ -5,8 +5,7 @@ The keeper decides, for it alone can see whether somebody queues (EndIfIdle).
 
 from __future__ import annotations
 
-import anyio
-
+from runtime import tasks
 from runtime.errors import RuntimeFault
 from runtime.messages import Done, EndIfIdle
 from runtime.supervisor.project import Project
@@ -23,14 +22,14 @@ async def wait_for_idle(project: Project) -> None:
         await _settle_down(project)
         # Whoever comes from here on stays in the queue, where the keeper sees him. Accepted, he
         # would be invisible to it, and lost with us.
-        project.may_accept = anyio.Event()
+        project.may_accept = tasks.event()
         try:
             await project.keeper.request(EndIfIdle(), Done)
         except RuntimeFault:
             # Somebody queues: he is served, and then it is asked again. A process that the keeper
             # has yet to reap is no change here, hence the limit.
             project.may_accept.set()
-            with anyio.move_on_after(BETWEEN_COMMANDS):
+            with tasks.move_on_after(BETWEEN_COMMANDS):
                 await project.wait_for_change()
         else:
             return
@@ -41,7 +40,7 @@ async def _settle_down(project: Project) -> None:
     while True:
         while not is_idle(project):
             await project.wait_for_change()
-        with anyio.move_on_after(patience(project)) as pause:
+        with tasks.move_on_after(patience(project)) as pause:
             await project.wait_for_change()
         if pause.cancelled_caught and is_idle(project):
             return

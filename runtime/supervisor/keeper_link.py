@@ -7,16 +7,14 @@ goes to `hear`. The end of the connection is the end of the keeper.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-
+from runtime import tasks
 from runtime.errors import RuntimeFault, Unreachable
 from runtime.messages import Failure, ProtocolError
+from runtime.supervisor.mailbox import Mailbox, NoMore
 from runtime.supervisor.wire import Wire, close_all
 
 T = TypeVar("T")
@@ -26,15 +24,15 @@ Reply = tuple[Any, list[int]]
 class Conversation:
     """One question's replies, in order."""
 
-    def __init__(self, replies: MemoryObjectReceiveStream[Reply]) -> None:
+    def __init__(self, replies: Mailbox[Reply]) -> None:
         self._replies = replies
 
     async def reply(self) -> Reply:
         """The next one, with its descriptors. Raises Unreachable when the keeper is gone."""
         try:
             # forever: until the keeper, which never blocks, has said it or is dead
-            return await self._replies.receive()
-        except anyio.EndOfStream:
+            return await self._replies.take()
+        except NoMore:
             raise lost_keeper() from None
 
     async def expect(self, kind: type[T]) -> tuple[T, list[int]]:
@@ -55,7 +53,7 @@ class KeeperLink:
         self._wire = wire
         self._hear = hear
         self._numbers = itertools.count(1)
-        self._open: dict[int, MemoryObjectSendStream[Reply]] = {}
+        self._open: dict[int, Mailbox[Reply]] = {}
         self._is_lost = False
 
     async def run(self) -> None:
@@ -64,18 +62,18 @@ class KeeperLink:
             while True:
                 message, request_id, descriptors = await self._wire.receive()
                 self._deliver(message, request_id, descriptors)
-        except (EOFError, OSError, ProtocolError, anyio.ClosedResourceError):
+        except (EOFError, OSError, ProtocolError, tasks.Closed):
             return
         finally:
             self._is_lost = True
-            for stream in self._open.values():
-                stream.close()
+            for replies in self._open.values():
+                replies.close()
 
     async def tell(self, message: Any, descriptors: Sequence[int] = ()) -> None:
         """Without a reply. A keeper that is gone is noticed elsewhere."""
         try:
             await self._wire.send(message, 0, descriptors)
-        except (OSError, anyio.ClosedResourceError):
+        except (OSError, tasks.Closed):
             return
 
     @asynccontextmanager
@@ -84,15 +82,14 @@ class KeeperLink:
     ) -> AsyncIterator[Conversation]:
         """Raises Unreachable."""
         number = next(self._numbers)
-        sending, receiving = anyio.create_memory_object_stream[Reply](math.inf)
-        self._open[number] = sending
+        replies = self._open[number] = Mailbox[Reply]()
         try:
             await self._send(message, number, descriptors)
-            yield Conversation(receiving)
+            yield Conversation(replies)
         finally:
             del self._open[number]
-            sending.close()
-            _throw_away(receiving)
+            for _message, unread in replies.take_all():
+                close_all(unread)
 
     async def request(
         self, message: Any, kind: type[T], descriptors: Sequence[int] = ()
@@ -106,12 +103,12 @@ class KeeperLink:
             raise lost_keeper()
         try:
             await self._wire.send(message, number, descriptors)
-        except (OSError, anyio.ClosedResourceError) as error:
+        except (OSError, tasks.Closed) as error:
             raise lost_keeper() from error
 
     def _deliver(self, message: Any, request_id: int, descriptors: list[int]) -> None:
         if request_id in self._open:
-            self._open[request_id].send_nowait((message, descriptors))
+            self._open[request_id].put((message, descriptors))
         elif request_id:
             # whoever asked gave up
             close_all(descriptors)
@@ -129,13 +126,3 @@ def lost_keeper(*, exit_code: int = 1) -> Unreachable:
         hint="run the command again: it goes on from what exists",
         exit_code=exit_code,
     )
-
-
-def _throw_away(receiving: MemoryObjectReceiveStream[Reply]) -> None:
-    while True:
-        try:
-            _message, descriptors = receiving.receive_nowait()
-        except (anyio.WouldBlock, anyio.EndOfStream):
-            break
-        close_all(descriptors)
-    receiving.close()

@@ -10,8 +10,7 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 
-import anyio
-
+from runtime import tasks
 from runtime.errors import RuntimeFault
 from runtime.linux import sockets
 from runtime.messages import Done, Hello, Hold, TakeLease
@@ -60,7 +59,7 @@ def _begin(project: Project, name: str, pidfd: int) -> None:
 
 async def _end_with_owner(project: Project, name: str, pidfd: int) -> None:
     # forever: until the owner ends
-    await anyio.wait_readable(pidfd)
+    await tasks.wait_readable(pidfd)
     report("the owner of this project ended: it is removed")
     await remove_everything(project, volumes=name.endswith("volumes"))
     del project.leases[name]
@@ -71,9 +70,9 @@ async def _end_with_owner(project: Project, name: str, pidfd: int) -> None:
 async def remove_everything(project: Project, *, volumes: bool) -> None:
     """Containers all at once, then networks, volumes and the row."""
     project.is_ending = True
-    async with anyio.create_task_group() as tasks:
+    async with tasks.group() as group:
         for record in project.machine.containers():
-            tasks.start_soon(_remove, project, project.find(record.id))
+            group.start_soon(_remove, project, project.find(record.id))
     await project.machine.remove_project(volumes=volumes)
 
 

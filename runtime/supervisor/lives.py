@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import anyio
-
+from runtime import tasks
 from runtime.supervisor import memory, probes
 from runtime.supervisor.project import Project, report_exception
 from runtime.supervisor.supervised import Supervised
@@ -17,8 +16,8 @@ from runtime.supervisor.supervised import Supervised
 
 def begin(project: Project, container: Supervised) -> None:
     """At its start, and when a new supervisor takes it over."""
-    container.life = anyio.CancelScope()
-    container.lived = anyio.Event()
+    container.life = tasks.scope()
+    container.lived = tasks.event()
     project.start_task(_live, project, container, container.life, container.lived)
 
 
@@ -30,13 +29,13 @@ async def end(container: Supervised) -> None:
 
 
 async def _live(
-    project: Project, container: Supervised, scope: anyio.CancelScope, lived: anyio.Event
+    project: Project, container: Supervised, scope: tasks.Scope, lived: tasks.Event
 ) -> None:
     try:
         with scope:
-            async with anyio.create_task_group() as tasks:
+            async with tasks.group() as group:
                 for work in (_serve, probes.probe, memory.watch):
-                    tasks.start_soon(_apart, work, project, container)
+                    group.start_soon(_apart, work, project, container)
     finally:
         lived.set()
 

@@ -11,13 +11,12 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from anyio import to_thread
-
-from runtime import frozen
+from runtime import frozen, tasks
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
 from runtime.cgroups.hierarchy import ENGINE_LEAF
 from runtime.containers import launching, lifecycle, networks
 from runtime.errors import NotFound
+from runtime.linux import netlink
 from runtime.messages import Configure, ExecRequest, Forked
 from runtime.paths import Paths
 from runtime.state import run_states
@@ -33,6 +32,11 @@ from runtime.values import (
     PublishedPort,
     RunState,
 )
+
+
+def load() -> None:
+    """What is else imported with the first start."""
+    netlink.load()
 
 
 class LocalMachine:
@@ -118,12 +122,15 @@ class LocalMachine:
         # its ports and addresses were written down when it was attached
         await self._networks.serve(self._with_state(record), descriptors)
 
-    async def release(self, record: ContainerRecord) -> None:
+    async def release(self, record: ContainerRecord, *, networks_go: bool = False) -> None:
         self._ports.pop(record.id, None)
-        await to_thread.run_sync(self._desk.undo, record)
-        await self._networks.disconnect(record)
+        await tasks.in_thread(self._desk.undo, record)
+        await self._networks.leave(record, networks_go=networks_go)
 
     async def settle(self, pids: tuple[int, ...]) -> None:
+        await tasks.in_thread(self._settle, pids)
+
+    def _settle(self, pids: tuple[int, ...]) -> None:
         plan = groups.create(
             hierarchy.detect(), self._paths.root_hash, self._project_id, ENGINE_LEAF
         )
@@ -131,12 +138,12 @@ class LocalMachine:
             groups.join(plan, pid)
 
     async def remove_strays(self, kept: Collection[str]) -> None:
-        await to_thread.run_sync(
+        await tasks.in_thread(
             lambda: strays.remove(self._database, self._paths, self._project_id, kept=kept)
         )
 
     async def sweep(self) -> None:
-        await to_thread.run_sync(strays.sweep, self._database, self._paths)
+        await tasks.in_thread(strays.sweep, self._database, self._paths)
 
     async def maintain(self) -> None:
         await self._networks.maintain()
@@ -159,7 +166,7 @@ class LocalMachine:
         )
 
     async def freeze(self, record: ContainerRecord) -> None:
-        await to_thread.run_sync(freezer.freeze, self._desk.plan_of(record))
+        await tasks.in_thread(freezer.freeze, self._desk.plan_of(record))
 
     async def thaw(self, record: ContainerRecord) -> None:
         freezer.thaw(self._desk.plan_of(record))
@@ -172,15 +179,15 @@ class LocalMachine:
 
     async def kill(self, record: ContainerRecord) -> None:
         plan = self._desk.plan_of(record)
-        await to_thread.run_sync(killing.kill_and_wait, plan)
+        await tasks.in_thread(killing.kill_and_wait, plan)
 
     # --- the end
 
     async def remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
-        await to_thread.run_sync(
+        await tasks.in_thread(
             lambda: lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
         )
-        await to_thread.run_sync(networks.drop_machine_bridge, self._database, self._paths)
+        await tasks.in_thread(networks.drop_machine_bridge, self._database, self._paths)
 
     async def remove_network(self, network_id: str) -> None:
         record = self._database.find_network(network_id)

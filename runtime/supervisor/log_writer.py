@@ -17,9 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import anyio
-import anyio.to_thread
-
+from runtime import tasks
 from runtime.containers.log_options import LogSettings
 from runtime.linux import files
 from runtime.log_segments import (
@@ -114,11 +112,11 @@ class LogWriter:
 
     async def run(self) -> None:
         """As long as the supervisor lives; on cancellation the thread ends first."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anyio.to_thread.run_sync, self._loop)
+        async with tasks.group() as group:
+            group.start_soon(tasks.in_thread, self._loop)
             try:
                 # forever: until the supervisor ends
-                await anyio.sleep_forever()
+                await tasks.sleep_forever()
             finally:
                 self._do(self._end)
 
@@ -135,12 +133,12 @@ class LogWriter:
         finished = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
             self._do(lambda: self._announce(container_id, finished))
-            with anyio.move_on_after(within) as scope:
-                await anyio.wait_readable(finished)
+            with tasks.move_on_after(within) as scope:
+                await tasks.wait_readable(finished)
             if scope.cancelled_caught:
                 self._do(lambda: self._give_up(container_id))
                 # forever: until the thread has had its turn, which a slow disk may delay
-                await anyio.wait_readable(finished)
+                await tasks.wait_readable(finished)
         finally:
             # the thread closes it: it may be about to write to it
             self._do(lambda: self._forget_waiter(container_id, finished))

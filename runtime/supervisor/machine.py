@@ -98,9 +98,10 @@ class Machine(Protocol):
         it is called anew with them.
         """
 
-    async def release(self, record: ContainerRecord) -> None:
-        """After the end of a run: kill what is left in the cgroups; endpoints, rules and cgroups
-        go. Never raises for what is gone.
+    async def release(self, record: ContainerRecord, *, networks_go: bool = False) -> None:
+        """After the end of a run: kill what is left in the cgroups, which go. Its links and rules
+        go a moment later: its next run waits for that, and `remove_network`. `networks_go`: that is
+        called next. Never raises for what is gone.
         """
 
     async def settle(self, pids: tuple[int, ...]) -> None:
@@ -111,8 +112,8 @@ class Machine(Protocol):
         """Take away what other projects left that nothing knows any more."""
 
     async def maintain(self) -> None:
-        """What has to be kept right while the project lives (rules that somebody flushed), until
-        cancelled.
+        """What has to be kept right while the project lives (rules that somebody flushed, links of
+        runs that ended), until cancelled.
         """
 
     # while it runs

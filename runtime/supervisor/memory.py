@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-import anyio
-
+from runtime import tasks
 from runtime.supervisor.project import Project
 from runtime.supervisor.supervised import Supervised
 
@@ -26,7 +25,7 @@ async def watch(project: Project, container: Supervised) -> None:
     try:
         while True:
             # forever: until the run ends
-            await anyio.wait_readable(notices)
+            await tasks.wait_readable(notices)
             with contextlib.suppress(BlockingIOError):
                 os.read(notices, 4096)
             await _note_soon(project, container)
@@ -40,7 +39,7 @@ async def _note_soon(project: Project, container: Supervised) -> None:
     for pause in PAUSES:
         if note(project, container):
             return
-        await anyio.sleep(pause)
+        await tasks.sleep(pause)
     note(project, container)
 
 

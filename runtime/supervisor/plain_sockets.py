@@ -1,7 +1,7 @@
-"""Waiting on plain non-blocking sockets with anyio, for resolver and forwarder.
+"""Waiting on plain non-blocking sockets, for resolver and forwarder.
 
-anyio's own streams resolve names and wrap what they make; these sockets come as descriptors from a
-container's namespace or from the keeper, and go back to their owner.
+They come as descriptors from a container's namespace or from the keeper, and go back to their
+owner.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import anyio
+from runtime import tasks
 
 Address = tuple[Any, ...]
 """What connect and sendto take, of either family."""
@@ -34,7 +34,7 @@ async def connect(handle: socket.socket, address: Address) -> None:
         handle.connect(address)
         return
     except BlockingIOError:
-        await anyio.wait_writable(handle)
+        await tasks.wait_writable(handle)
     if number := handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
         raise OSError(number, "connect")
 
@@ -45,7 +45,7 @@ async def receive(handle: socket.socket, size: int) -> bytes:
         try:
             return handle.recv(size)
         except BlockingIOError:
-            await anyio.wait_readable(handle)
+            await tasks.wait_readable(handle)
 
 
 async def receive_exactly(handle: socket.socket, size: int) -> bytes:
@@ -66,7 +66,7 @@ async def send_all(handle: socket.socket, data: bytes) -> None:
         try:
             rest = rest[handle.send(rest) :]
         except BlockingIOError:
-            await anyio.wait_writable(handle)
+            await tasks.wait_writable(handle)
 
 
 def numeric_address(host: str, port: int) -> tuple[socket.AddressFamily, Address]:

@@ -11,8 +11,7 @@ import os
 import time
 from pathlib import Path
 
-import anyio
-
+from runtime import tasks
 from runtime.containers import health
 from runtime.errors import RuntimeFault
 from runtime.frozen import dataclass
@@ -48,7 +47,7 @@ async def probe(project: Project, container: Supervised) -> None:
     due = _follow(project, container, settings, health.Resumed() if resumed else health.Began())
     while True:
         # forever: until the run ends
-        await anyio.sleep(max(0.0, due.time - project.clock()))
+        await tasks.sleep(max(0.0, due.time - project.clock()))
         if not container.thawed.is_set():
             await container.thawed.wait()
             due = _follow(project, container, settings, health.Resumed())
@@ -154,12 +153,12 @@ async def _execute(
 async def _wait(execution: Execution, output: _Output, timeout: float) -> int:
     exit_code = health.TIMED_OUT
     try:
-        with anyio.move_on_after(timeout) as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(output.collect)
+        with tasks.move_on_after(timeout) as scope:
+            async with tasks.group() as group:
+                group.start_soon(output.collect)
                 exit_code = await execution.wait()
                 # a child of it that still holds the pipe is not waited for
-                tasks.cancel_scope.cancel()
+                group.cancel()
     except BaseException:
         # the container ends or the project does: no probe outlives that
         execution.kill()
@@ -174,7 +173,7 @@ async def _wait(execution: Execution, output: _Output, timeout: float) -> int:
 async def _kill(execution: Execution) -> None:
     """R40: the next probe begins when this one is gone."""
     execution.kill()
-    with anyio.move_on_after(KILL_SECONDS):
+    with tasks.move_on_after(KILL_SECONDS):
         await execution.wait()
 
 
@@ -202,7 +201,7 @@ class _Output:
     async def collect(self) -> None:
         while True:
             # forever: until the probe ends, which cancels this
-            await anyio.wait_readable(self._reading)
+            await tasks.wait_readable(self._reading)
             if not self._read():
                 return
 

@@ -7,9 +7,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 
-import anyio
-from anyio.abc import TaskGroup
-
+from runtime import tasks
 from runtime.errors import NotFound
 from runtime.paths import ProjectPaths
 from runtime.supervisor.bulletin import Bulletin
@@ -33,14 +31,14 @@ class Project:
         machine: Machine,
         keeper: KeeperLink,
         logs: LogWriter,
-        tasks: TaskGroup,
+        group: tasks.Group,
         clock: Clock = time.monotonic,
     ) -> None:
         self.paths = paths
         self.machine = machine
         self.keeper = keeper
         self.logs = logs
-        self.tasks = tasks
+        self.group = group
         self.clock = clock
         self.bulletin = Bulletin(machine)
         self.executions = ExecExits()
@@ -48,7 +46,7 @@ class Project:
         self.connections = 0
         """Accepted and not closed; one that has not said Hello yet counts too."""
         self.had_clients = False
-        self.may_accept = anyio.Event()
+        self.may_accept = tasks.event()
         """Set but while the keeper is asked whether both may end: see idle.py."""
         self.may_accept.set()
         self.requests = 0
@@ -57,7 +55,7 @@ class Project:
         """Name -> pidfd of the owner."""
         self.is_ending = False
         """The keeper is lost, or everything is being stopped: nothing is started any more."""
-        self._changed = anyio.Event()
+        self._changed = tasks.event()
 
     def find(self, container_id: str) -> Supervised:
         """Raises NotFound."""
@@ -81,7 +79,10 @@ class Project:
 
     def write_intention(self, container: Supervised) -> None:
         """Before the kernel is touched. Raises OSError: then nothing is done."""
-        self.machine.write_state(container.id, container.state)
+        if container.written != container.state:
+            container.written = None
+            self.machine.write_state(container.id, container.state)
+            container.written = container.state
         self.note_change()
 
     def write_state(self, container: Supervised) -> None:
@@ -95,7 +96,7 @@ class Project:
 
     def note_change(self) -> None:
         """Something that may make the project idle."""
-        changed, self._changed = self._changed, anyio.Event()
+        changed, self._changed = self._changed, tasks.event()
         changed.set()
 
     async def wait_for_change(self) -> None:
@@ -106,7 +107,7 @@ class Project:
         """In the background. What goes wrong in it is written to the engine log, and costs that
         task alone.
         """
-        self.tasks.start_soon(_guarded, function, *arguments)
+        self.group.start_soon(_guarded, function, *arguments)
 
 
 async def _guarded(function: Callable[..., Awaitable[None]], *arguments: object) -> None:

@@ -1,6 +1,6 @@
 """The networks of one project's containers: connected at a start, served while they run, let go.
 
-    lease -> (fork) -> connect -> serve ... -> disconnect
+    lease -> (fork) -> connect -> serve ... -> leave
 
 Who has which address stands in the database before anything is made (intention first), so that
 whatever is killed, the next supervisor finds the links. Rules, names and ports have a module each
@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack, nullcontext, suppress
 from typing import NamedTuple
 
-import anyio
-from anyio import to_thread
-
+from runtime import tasks
 from runtime.containers import networks as container_networks
 from runtime.errors import RuntimeFault
 from runtime.linux import conntrack, netlink
@@ -56,6 +54,26 @@ class Connected(NamedTuple):
     endpoints: tuple[EndpointState, ...]
 
 
+class _Leaving:
+    """What is to be taken away, with the next wait for the kernel."""
+
+    def __init__(self) -> None:
+        self.links: set[str] = set()
+        """Host's ends."""
+        self.addresses: set[str] = set()
+        """Of containers with published ports."""
+        self.rules = False
+        """The tables have to say something else."""
+        self.networks: set[str] = set()
+        """Ids of those that are removed soon."""
+        self.removed: list[NetworkRecord] = []
+        """Those whose rows are gone."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.links or self.addresses or self.rules or self.networks or self.removed)
+
+
 class ProjectNetworks:
     """Of one project. Nothing here outlives a supervisor: rows, kernel and held sockets do."""
 
@@ -63,6 +81,7 @@ class ProjectNetworks:
         # whoever had us started is still reading files
         netlink.load()
         self._paths = paths
+        self._project_id = project_id
         self._database = database
         self._plans: dict[str, tuple[EndpointPlan, ...]] = {}
         self._guard = FirewallGuard(database, paths.root_hash, project_id)
@@ -71,16 +90,20 @@ class ProjectNetworks:
         self._forwarder = Forwarder()
         self._told = ""
         self._looked_at = -_LOOK_SECONDS
-        self._unlinked: set[str] = set()
-        self._unpublished: set[str] = set()
-        """Addresses of containers with published ports that ended."""
-        self._unlink = Together(self._remove_links)
+        self._leaving = _Leaving()
+        self._in_hand: frozenset[str] = frozenset()
+        """Links that are being taken away."""
+        self._somebody_left = tasks.event()
+        self._clear = Together(self._clear_away)
         for record in database.containers(project_id):
             state = run_states.stored_state(paths.project(project_id), record.id)
             if state is not None and state.status in ("running", "paused"):
                 self._note(record, state.endpoints, state.ports)
 
     def close(self) -> None:
+        """With what nobody was left to wait for."""
+        with suppress(RuntimeFault):
+            endpoint.detach_links(self._leaving.links)
         self._names.close()
 
     # --- the start of a run
@@ -139,6 +162,11 @@ class ProjectNetworks:
     ) -> Connected:
         """The veths, with their far ends in the namespace of `pid`, and the rules."""
         plans = self._plans.get(record.id, ())
+        if not self._in_hand.isdisjoint(links := {plan.link for plan in plans}) or (
+            not self._leaving.links.isdisjoint(links)
+        ):
+            # they have the names of the last run's
+            await self._clear.ask()
         attachment = endpoint.attach(plans, pid=pid)
         states = tuple(plan.state for plan in plans)
         if plans:
@@ -175,54 +203,97 @@ class ProjectNetworks:
                 for publication in published.publications_of(record.state.endpoints, ports.values())
                 if held_name(publication.port) in opened
             ]
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._forwarder.serve, publications)
+            async with tasks.group() as group:
+                group.start_soon(self._forwarder.serve, publications)
                 if _UDP in opened and _TCP in opened:
                     view = lambda: self._names.view(record)  # noqa: E731
-                    tasks.start_soon(
+                    group.start_soon(
                         self._resolver.serve, opened[_UDP], opened[_TCP], view, opened.get(_ASK)
                     )
 
     async def maintain(self) -> None:
-        """The rules stay, until cancelled."""
-        await self._guard.watch()
+        """The rules stay, and what left is taken away, until cancelled."""
+        async with tasks.group() as group:
+            group.start_soon(self._guard.watch)
+            group.start_soon(self._clear_up)
 
     # --- the end
 
-    async def disconnect(self, record: ContainerRecord) -> None:
-        """Its links and rules go; its addresses stay its own. Repeatable; what the kernel refuses
-        is written to the engine log, for the end of a container does not wait for it."""
+    async def leave(self, record: ContainerRecord, *, networks_go: bool = False) -> None:
+        """Its links go a moment later (`connect` of its next run and `remove` wait for that); with
+        published ports, nothing leads to them any more when this returns. Its addresses stay its
+        own. `networks_go`: the project's networks go, too, once nothing runs on them.
+
+        Repeatable; what the kernel refuses is written to the engine log, for the end of a container
+        does not wait for it."""
         plans = self._plans.pop(record.id, ())
         rows = self._database.endpoints(container_id=record.id)
-        self._unlinked.update(plan.link for plan in plans)
-        self._unlinked.update(row.link for row in rows if row.link)
+        leaving = self._leaving
+        leaving.links |= {plan.link for plan in plans} | {row.link for row in rows if row.link}
         if record.options.ports:
-            self._unpublished.update(a for row in rows for a in (row.ipv4, row.ipv6) if a)
-        try:
-            if self._unlinked:
-                await self._unlink.ask()
-                self._database.forget_links(record.id)
-            if self._guard.forget(record.id):
-                await self._guard.change()
-        except RuntimeFault as fault:
-            report(f"{record.name}: {fault.message}: {fault.answered}")
-
-    async def _remove_links(self) -> None:
-        """Of all that ended meanwhile, with one wait for the kernel."""
-        links, self._unlinked = self._unlinked, set()
-        addresses, self._unpublished = self._unpublished, set()
-        try:
-            await to_thread.run_sync(endpoint.detach_links, links)
-            # or the kernel would redirect what is open to the old address for two minutes more
-            await to_thread.run_sync(conntrack.forget_addresses, addresses)
-        except BaseException:
-            self._unlinked |= links
-            raise
+            leaving.addresses |= {a for row in rows for a in (row.ipv4, row.ipv6) if a}
+        if networks_go:
+            leaving.networks |= {row.network_id for row in rows}
+        leaving.rules = self._guard.forget(record.id) or leaving.rules
+        if rows:
+            self._database.forget_links(record.id)
+        if record.options.ports and not networks_go:
+            await self._clear_reported()
+        elif not (networks_go and self._guard.is_in_use(leaving.networks)):
+            # those that go together, with the last of them
+            self._somebody_left.set()
 
     async def remove(self, networks: Iterable[NetworkRecord]) -> None:
-        """Rules and bridges of networks whose rows are gone."""
-        await self._guard.change()
-        await to_thread.run_sync(bridge.remove_bridges, tuple(networks))
+        """Rules and bridges of networks whose rows are gone. Raises RuntimeFault."""
+        self._leaving.removed += networks
+        await self._clear.ask()
+
+    async def _clear_up(self) -> None:
+        while True:  # forever: until the project is down
+            await self._somebody_left.wait()
+            self._somebody_left = tasks.event()
+            if not self._leaving.is_empty:
+                await self._clear_reported()
+
+    async def _clear_reported(self) -> None:
+        try:
+            await self._clear.ask()
+        except RuntimeFault as fault:
+            report(f"links of ended containers: {fault.message}: {fault.answered}")
+
+    async def _clear_away(self) -> None:
+        """Links, rules and bridges of all that left meanwhile, with one wait for the kernel."""
+        leaving, self._leaving = self._leaving, _Leaving()
+        self._in_hand = frozenset(leaving.links)
+        going = self._unused(leaving.networks)
+        self._guard.bridges_go({network.id for network in going})
+        try:
+            if leaving.rules or leaving.removed or going:
+                # before the bridges: rules without one would hit whoever gets the subnet next
+                await self._guard.change()
+            await tasks.in_thread(self._remove_links, leaving, going)
+            # or the kernel would redirect what is open to the old address for two minutes more
+            await tasks.in_thread(conntrack.forget_addresses, leaving.addresses)
+        except BaseException:
+            self._leaving.links |= leaving.links
+            raise
+        finally:
+            self._in_hand = frozenset()
+
+    def _remove_links(self, leaving: _Leaving, going: Collection[NetworkRecord]) -> None:
+        # somebody may have begun to start on one of them: alone with the addresses, we see it
+        with host_facts.address_lock() if going else nullcontext():
+            unused = self._unused({network.id for network in going})
+            bridge.remove_bridges([*leaving.removed, *unused], ports=leaving.links)
+
+    def _unused(self, network_ids: Collection[str]) -> list[NetworkRecord]:
+        """Those of the project's own that no container runs on."""
+        return [
+            network
+            for network in (self._database.networks(self._project_id) if network_ids else ())
+            if network.id in network_ids
+            and not any(row.link for row in self._database.endpoints(network_id=network.id))
+        ]
 
 
 def held_name(port: PublishedPort) -> str:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import os
 import random
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import anyio
-from anyio.abc import TaskGroup
-
+from runtime import tasks
 from runtime.networks import dns_wire, names
 from runtime.networks.dns_wire import Code
 from runtime.networks.names import Forward, View
@@ -46,7 +45,7 @@ class Client:
     """One container's sockets while they are served."""
 
     view: ViewNow
-    tasks: TaskGroup
+    group: tasks.Group
     asker: Asker | None = None
     streams: int = 0
     waiting: int = 0
@@ -101,19 +100,19 @@ class Resolver:
     ) -> None:
         """Answer on a container's sockets until cancelled. They stay the caller's. `asking`: a
         socket from inside, for servers on the container's own loopback."""
-        async with anyio.create_task_group() as tasks:
+        async with tasks.group() as group:
             asker = None if asking is None else Asker(asking)
             if asker is not None:
-                tasks.start_soon(asker.serve)
-            client = Client(view, tasks, asker)
-            tasks.start_soon(self._serve_datagrams, datagrams, client)
-            tasks.start_soon(self._serve_streams, streams, client)
+                group.start_soon(asker.serve)
+            client = Client(view, group, asker)
+            group.start_soon(self._serve_datagrams, datagrams, client)
+            group.start_soon(self._serve_streams, streams, client)
 
     # --- datagrams
 
     async def _serve_datagrams(self, handle: socket.socket, client: Client) -> None:
         while True:  # forever: until the container ends
-            await anyio.wait_readable(handle)
+            await tasks.wait_readable(handle)
             for _question in range(_BURST):
                 try:
                     data, peer = handle.recvfrom(_DATAGRAM)
@@ -134,7 +133,7 @@ class Resolver:
                 _reply(handle, dns_wire.answer(decision.query, code=Code.REFUSED), peer)
                 return
             self._enter(client)
-            client.tasks.start_soon(self._pass_on_datagram, handle, client, decision, data, peer)
+            client.group.start_soon(self._pass_on_datagram, handle, client, decision, data, peer)
 
     async def _pass_on_datagram(
         self, handle: socket.socket, client: Client, forward: Forward, data: bytes, peer: Address
@@ -148,19 +147,19 @@ class Resolver:
 
     async def _serve_streams(self, handle: socket.socket, client: Client) -> None:
         while True:  # forever: until the container ends
-            await anyio.wait_readable(handle)
+            await tasks.wait_readable(handle)
             try:
                 connection, _peer = handle.accept()
             except BlockingIOError:
                 continue  # gone again before it was accepted
             except OSError:
-                await anyio.sleep(_SHORT)  # R16: no descriptor is free, and it stays readable
+                await tasks.sleep(_SHORT)  # R16: no descriptor is free, and it stays readable
                 continue
             if client.streams >= _STREAMS_EACH:
                 connection.close()
             else:
                 client.streams += 1
-                client.tasks.start_soon(self._serve_stream, connection, client)
+                client.group.start_soon(self._serve_stream, connection, client)
 
     async def _serve_stream(self, connection: socket.socket, client: Client) -> None:
         try:
@@ -176,12 +175,12 @@ class Resolver:
     async def _answer_in_stream(self, connection: socket.socket, client: Client) -> bool:
         """One question of a connection; False when there is no more to be said."""
         data = b""
-        with anyio.move_on_after(_IDLE):
+        with tasks.move_on_after(_IDLE):
             data = await _receive_frame(connection)
         reply = await self._decide_in_stream(client, data) if data else None
         if reply is None:
             return False
-        with anyio.move_on_after(_IDLE) as sending:
+        with tasks.move_on_after(_IDLE) as sending:
             await sockets.send_all(connection, len(reply).to_bytes(_LENGTH, "big") + reply)
         return not sending.cancelled_caught
 
@@ -218,14 +217,14 @@ class Resolver:
         """The reply of the first server that knows; what the last one said when none does."""
         limit = 65535 if stream else forward.query.datagram_limit
         refusal = b""
-        if not self._memory.has_failed(forward, anyio.current_time()):
-            for server in self._memory.order(forward.upstreams, anyio.current_time()):
+        if not self._memory.has_failed(forward, time.monotonic()):
+            for server in self._memory.order(forward.upstreams, time.monotonic()):
                 reply = await self._ask(client, server, forward, data, stream=stream)
                 if reply and dns_wire.reply_code(reply) not in _TRY_NEXT:
                     return dns_wire.pass_on(forward.query, reply, limit=limit)
                 refusal = reply or refusal
             if not refusal:
-                self._memory.note_failure(forward, anyio.current_time())
+                self._memory.note_failure(forward, time.monotonic())
         if refusal:
             return dns_wire.pass_on(forward.query, refusal, limit=limit)
         return dns_wire.answer(forward.query, code=Code.SERVER_FAILURE, limit=limit)
@@ -237,12 +236,12 @@ class Resolver:
         if server.startswith(names.INSIDE):
             return await self._ask_inside(client, server, forward, data)
         ask = _ask_by_stream if stream else _ask_by_datagram
-        with anyio.move_on_after(self._timeout):
+        with tasks.move_on_after(self._timeout):
             try:
                 return await ask(server, self._port, forward, data)
             except (OSError, EOFError):
                 return b""
-        self._memory.silent[server] = anyio.current_time() + _AVOIDED
+        self._memory.silent[server] = time.monotonic() + _AVOIDED
         return b""
 
     async def _ask_inside(
@@ -251,7 +250,7 @@ class Resolver:
         """One container's silence says nothing of another's server at the same address."""
         if client.asker is not None:
             address = server.removeprefix(names.INSIDE), self._port
-            with anyio.move_on_after(self._timeout):
+            with tasks.move_on_after(self._timeout):
                 return await client.asker.ask(address, forward, data)
         return b""
 

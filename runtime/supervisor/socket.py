@@ -7,14 +7,14 @@ that exist for the client alone: watching, and a process that runs in his foregr
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import anyio
-
+from runtime import tasks
 from runtime.errors import RuntimeFault
 from runtime.messages import (
     AttachContainer,
@@ -26,6 +26,7 @@ from runtime.messages import (
     ExecInContainer,
     ExecStarted,
     Failure,
+    Happened,
     Hello,
     KillContainer,
     PauseContainer,
@@ -41,13 +42,14 @@ from runtime.messages import (
 )
 from runtime.supervisor import execs, leases, starts, stops
 from runtime.supervisor.keeper_link import lost_keeper
+from runtime.supervisor.mailbox import Mailbox, NoMore
 from runtime.supervisor.project import Project, report_exception
 from runtime.supervisor.starts import FOREGROUND, StartWish
 from runtime.supervisor.wire import Wire, close_all
 
 HELLO_SECONDS = 10.0
 PAUSE_WHEN_FULL = 0.2
-GONE = (EOFError, OSError, ProtocolError, anyio.ClosedResourceError)
+GONE = (EOFError, OSError, ProtocolError, tasks.Closed)
 
 
 class Call:
@@ -59,7 +61,7 @@ class Call:
         self.project = project
         self.descriptors = descriptors
         """Closed when the request is done."""
-        self.gone = anyio.Event()
+        self.gone = tasks.event()
         """The client is."""
         self._wire = wire
         self._request_id = request_id
@@ -77,7 +79,7 @@ async def serve(project: Project, listener: socket.socket) -> None:
     while True:
         try:
             # forever: until the project is down
-            await anyio.wait_readable(listener)
+            await tasks.wait_readable(listener)
             if not project.may_accept.is_set():
                 # until the keeper refuses our end; if it grants it, this task is cancelled
                 await project.may_accept.wait()
@@ -85,13 +87,13 @@ async def serve(project: Project, listener: socket.socket) -> None:
             connection, _address = listener.accept()
         except BlockingIOError:
             continue
-        except anyio.ClosedResourceError:
+        except tasks.Closed:
             return
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 raise
             # R16: clients wait in the queue until descriptors are free again
-            await anyio.sleep(PAUSE_WHEN_FULL)
+            await tasks.sleep(PAUSE_WHEN_FULL)
             continue
         # before anything else may run: idle.py must know of it
         project.connections += 1
@@ -101,7 +103,7 @@ async def serve(project: Project, listener: socket.socket) -> None:
 async def _converse(project: Project, wire: Wire) -> None:
     calls: set[Call] = set()
     try:
-        with anyio.fail_after(HELLO_SECONDS):
+        with tasks.fail_after(HELLO_SECONDS):
             hello, request_id, descriptors = await wire.receive()
         close_all(descriptors)
         if not isinstance(hello, Hello):
@@ -188,6 +190,7 @@ async def _stop(request: StopContainer, call: Call) -> None:
         grace=request.grace,
         by_hand=request.by_hand,
         comes_back=request.comes_back,
+        networks_go=request.networks_go,
     )
     await call.reply(ContainerStopped(state=container.state))
 
@@ -258,11 +261,11 @@ def _nothing(call: Call) -> list[int]:
 
 async def _foreground(execution: execs.Execution, call: Call, *, detached: bool) -> int:
     """Its exit code. E07: it ends with its client unless it is detached."""
-    async with anyio.create_task_group() as tasks:
+    async with tasks.group() as group:
         if not detached:
-            tasks.start_soon(_kill_when_gone, execution, call)
+            group.start_soon(_kill_when_gone, execution, call)
         exit_code = await execution.wait()
-        tasks.cancel_scope.cancel()
+        group.cancel()
     return exit_code
 
 
@@ -287,20 +290,25 @@ async def _attach(request: AttachContainer, call: Call) -> None:
 
 
 async def _watch(request: WatchEvents, call: Call) -> None:
-    with call.project.bulletin.watch() as happenings:
+    happenings = call.project.bulletin.watch()
+    try:
         await call.reply(Done())
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_cancel_when_gone, call, tasks.cancel_scope)
-            async for happened in happenings:
-                await call.reply(happened)
-            await call.reply(Failure(message="more events came than were read", code="E349"))
-            tasks.cancel_scope.cancel()
+        async with tasks.group() as group:
+            group.start_soon(_tell_all, call, happenings, group)
+            # forever: until the client is gone
+            await call.gone.wait()
+            group.cancel()
+    finally:
+        happenings.close()
 
 
-async def _cancel_when_gone(call: Call, scope: anyio.CancelScope) -> None:
-    # forever: until the client is gone
-    await call.gone.wait()
-    scope.cancel()
+async def _tell_all(call: Call, happenings: Mailbox[Happened], group: tasks.Group) -> None:
+    with contextlib.suppress(NoMore):
+        while True:
+            # forever: until something happens
+            await call.reply(await happenings.take())
+    await call.reply(Failure(message="more events came than were read", code="E349"))
+    group.cancel()
 
 
 async def _take_lease(request: TakeLease, call: Call) -> None:

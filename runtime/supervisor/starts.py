@@ -12,9 +12,7 @@ import signal
 import time
 from typing import Any, TypeVar
 
-import anyio
-
-from runtime import frozen
+from runtime import frozen, tasks
 from runtime.containers import log_options, restart
 from runtime.errors import RuntimeFault, StartFailed
 from runtime.frozen import dataclass
@@ -83,7 +81,7 @@ async def _start(project: Project, container: Supervised, wish: StartWish) -> No
         await _launch(project, container, frozen.replace(prepared, request=request), wish)
     except BaseException as error:
         # whoever cancels this must still find nothing half-made
-        with anyio.CancelScope(shield=True):
+        with tasks.scope(shield=True):
             await _undo(project, container, before, error)
         raise
     _began(project, container, wish)
@@ -119,7 +117,7 @@ async def _launch(
             await _configure(project, container, prepared, forked)
         except BaseException as error:
             told = None
-            with anyio.move_on_after(REAP_SECONDS, shield=True):
+            with tasks.move_on_after(REAP_SECONDS, shield=True):
                 _kill(container.pidfd)
                 told, descriptors = await conversation.reply()
                 close_all(descriptors)
@@ -244,7 +242,7 @@ def _began(project: Project, container: Supervised, wish: StartWish) -> None:
         project.clock(),
     )
     container.is_handed = wish.is_foreground
-    container.ended = anyio.Event()
+    container.ended = tasks.event()
     container.change(
         status="running",
         started_at=time.time(),

@@ -10,8 +10,7 @@ import math
 import signal
 from signal import Signals
 
-import anyio
-
+from runtime import tasks
 from runtime.containers import restart
 from runtime.errors import InUse, RuntimeFault
 from runtime.linux import faults
@@ -34,6 +33,7 @@ async def stop(
     grace: float | None,
     by_hand: bool = True,
     comes_back: bool = False,
+    networks_go: bool = False,
 ) -> None:
     """Returns when it has ended and everything of it is released. Raises RuntimeFault when it
     cannot be killed."""
@@ -42,6 +42,7 @@ async def stop(
     async with container.lock:
         if not await _is_to_stop(project, container):
             return
+    container.networks_go = networks_go
     if comes_back:
         project.publish(container, COMES_BACK)
     number = stop_signal(container.record)
@@ -56,7 +57,7 @@ async def stop(
 async def _end_of_start(container: Supervised) -> None:
     """A start that is under way comes to its end first; one that does not (a mount whose server is
     silent) is given up, by the death of its init."""
-    with anyio.move_on_after(START_SECONDS):
+    with tasks.move_on_after(START_SECONDS):
         async with container.lock:
             return
     if container.pidfd is not None and not container.is_running:
@@ -84,7 +85,7 @@ async def _signal_and_wait(
     seconds = wait if sent else min(wait, AFTER_FAILED_SIGNAL)
     if number == signal.SIGKILL:
         seconds = AFTER_KILL
-    with anyio.move_on_after(math.inf if seconds < 0 else seconds):
+    with tasks.move_on_after(math.inf if seconds < 0 else seconds):
         await container.ended.wait()
     return container.ended.is_set()
 
@@ -92,7 +93,7 @@ async def _signal_and_wait(
 async def _kill(project: Project, container: Supervised) -> None:
     if await _signal_and_wait(project, container, signal.SIGKILL, AFTER_KILL):
         return
-    with anyio.move_on_after(AFTER_CGROUP_KILL):
+    with tasks.move_on_after(AFTER_CGROUP_KILL):
         await project.machine.kill(container.record)
         await container.ended.wait()
     if not container.ended.is_set():
@@ -155,7 +156,7 @@ async def pause(project: Project, container: Supervised) -> None:
         if not container.is_running:
             raise not_running(container.record)
         await project.machine.freeze(container.record)
-        container.thawed = anyio.Event()
+        container.thawed = tasks.event()
         container.change(status="paused")
         project.publish(container, "pause")
 
@@ -198,9 +199,9 @@ async def remove(project: Project, container: Supervised, *, force: bool, volume
 
 async def stop_all(project: Project, *, grace: float | None, by_hand: bool) -> None:
     """Every container, at once."""
-    async with anyio.create_task_group() as tasks:
+    async with tasks.group() as group:
         for container in tuple(project.containers.values()):
-            tasks.start_soon(_stop_one, project, container, grace, by_hand)
+            group.start_soon(_stop_one, project, container, grace, by_hand)
 
 
 async def _stop_one(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-import anyio
-
-from runtime import frozen
+from runtime import frozen, tasks
 from runtime.containers.health import HealthState
 from runtime.containers.restart import RestartState
 from runtime.values import ContainerRecord, RunState
@@ -19,26 +17,30 @@ class Supervised:
     def __init__(self, record: ContainerRecord) -> None:
         self.record = record
         self.state: RunState = record.state
-        self.lock = anyio.Lock()
+        self.lock = tasks.lock()
         self.restart = RestartState(count=record.state.restart_count)
         self.health = HealthState()
         self.pidfd: int | None = None
         self.descriptors: dict[str, int] = {}
         """Copies of what the keeper holds; the names of Running and of PreparedLaunch.held."""
-        self.life = anyio.CancelScope()
+        self.life = tasks.scope()
         """Of the tasks that last as long as a run: names, probes, memory watch."""
-        self.lived = anyio.Event()
+        self.lived = tasks.event()
         """Those tasks are over."""
         self.lived.set()
         self.oom_kills = 0
-        self.waiting = anyio.CancelScope()
+        self.waiting = tasks.scope()
         """Of a pause before a restart."""
-        self.ended = anyio.Event()
+        self.ended = tasks.event()
         """The run is over and everything of it is released; set when nothing runs."""
         self.ended.set()
-        self.thawed = anyio.Event()
+        self.thawed = tasks.event()
         """Set while it is not paused."""
         self.thawed.set()
+        self.networks_go = False
+        """Its project's networks are removed after it."""
+        self.written: RunState | None = None
+        """The state that its file has, as far as we know."""
         self.warnings: tuple[str, ...] = ()
         """What this run was not given as it was asked for."""
         self.is_handed = False

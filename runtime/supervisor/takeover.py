@@ -11,8 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Mapping
 
-import anyio
-
+from runtime import tasks
 from runtime.containers import restart
 from runtime.errors import Unreachable
 from runtime.frozen import dataclass
@@ -48,9 +47,9 @@ async def take_over(project: Project) -> None:
     # before anything is taken over: a restart may begin at once, and would be taken for a stray
     await project.machine.remove_strays(_still_open(records, kept))
     try:
-        async with anyio.create_task_group() as tasks:
+        async with tasks.group() as group:
             for record in records:
-                tasks.start_soon(_take_one, project, record, kept)
+                group.start_soon(_take_one, project, record, kept)
     except BaseExceptionGroup as group:
         # R11: it may die at this moment, too
         if group.subgroup(Unreachable) is not None:
@@ -95,7 +94,7 @@ async def _go_on(project: Project, container: Supervised, process: ProcessRecord
     """It runs, or it ended while nobody was there to hear."""
     was_noted = container.is_running
     container.is_handed = FOREGROUND in container.descriptors
-    container.ended = anyio.Event()
+    container.ended = tasks.event()
     if not was_noted:
         if container.state.finished_at >= process.started_at > 0:
             # its end is written down; only its output was still held
@@ -109,7 +108,7 @@ async def _go_on(project: Project, container: Supervised, process: ProcessRecord
             error="",
         )
     if container.state.status == "paused":
-        container.thawed = anyio.Event()
+        container.thawed = tasks.event()
     starts.begin_log(project, container, new_run=not was_noted)
     if process.exit_code is not None:
         await exits.settle(project, container, process)
@@ -164,7 +163,7 @@ async def _go_on_without_process(project: Project, container: Supervised) -> Non
 
 async def _settle_lost(project: Project, container: Supervised, *, rebooted: bool = False) -> None:
     """Its keeper is gone: its record tells the end, or what is left is killed."""
-    container.ended = anyio.Event()
+    container.ended = tasks.event()
     record = _record(project, container)
     if record is not None and record.exit_code is not None:
         await exits.settle(project, container, record)
@@ -212,11 +211,11 @@ async def after_lost_keeper(project: Project) -> bool:
     report("the keeper was lost: its containers are killed, and restarted as their policies say")
     project.is_ending = True
     project.executions.lost()
-    async with anyio.create_task_group() as tasks:
+    async with tasks.group() as group:
         for record in project.machine.containers():
             container = project.supervise(record)
             if container.is_running:
-                tasks.start_soon(_lose, project, container)
+                group.start_soon(_lose, project, container)
     return any(one.state.status == "restarting" for one in project.containers.values())
 
 

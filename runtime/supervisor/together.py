@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import anyio
+from runtime import tasks
 
 
 class Together:
@@ -16,7 +16,7 @@ class Together:
 
     def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
         self._work = work
-        self._turn = anyio.Lock()
+        self._turn = tasks.lock()
         self._asked = 0
         self._done = 0
 

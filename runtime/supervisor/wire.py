@@ -8,9 +8,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-import anyio
-
-from runtime import messages
+from runtime import messages, tasks
 
 Frame = tuple[Any, int, list[int]]
 """Message, request id, descriptors (the receiver's to close)."""
@@ -24,7 +22,7 @@ class Wire:
         self._socket = connection
         self._frames = messages.Frames()
         self._received: list[Frame] = []
-        self._sending = anyio.Lock()
+        self._sending = tasks.lock()
 
     async def receive(self) -> Frame:
         """The next frame. Raises EOFError, OSError, ProtocolError."""
@@ -33,7 +31,7 @@ class Wire:
                 self._received += messages.receive(self._socket, self._frames)
             except BlockingIOError:
                 # forever: until the peer speaks or ends
-                await anyio.wait_readable(self._socket)
+                await tasks.wait_readable(self._socket)
         return self._received.pop(0)
 
     async def send(
@@ -54,11 +52,11 @@ class Wire:
                 return self._socket.sendmsg([data], ancillary)
             except BlockingIOError:
                 # forever: a peer that never reads holds up its own task alone
-                await anyio.wait_writable(self._socket)
+                await tasks.wait_writable(self._socket)
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:
-            anyio.notify_closing(self._socket)
+            tasks.notify_closing(self._socket)
         self._socket.close()
         for _message, _request_id, descriptors in self._received:
             close_all(descriptors)

@@ -444,7 +444,12 @@ class FakeEngine:
         return StartedContainer(state, None)
 
     async def stop_container(
-        self, container_id: str, *, grace: float | None = None, comes_back: bool = False
+        self,
+        container_id: str,
+        *,
+        grace: float | None = None,
+        comes_back: bool = False,
+        networks_go: bool = False,
     ) -> RunState:
         record = self.container(container_id)
         await self._act(

@@ -16,9 +16,7 @@ import signal
 import socket
 from pathlib import Path
 
-import anyio
-
-from runtime import codec
+from runtime import codec, tasks
 from runtime.errors import InUse, NotFound, RuntimeFault
 from runtime.messages import Configure, ExecRequest, LaunchRequest
 from runtime.paths import Paths
@@ -143,9 +141,9 @@ class FolderMachine:
 
     async def serve(self, record, descriptors):
         self.note("serve", record.id, *sorted(descriptors))
-        await anyio.sleep_forever()
+        await tasks.sleep_forever()
 
-    async def release(self, record):
+    async def release(self, record, *, networks_go=False):
         await self.kill(record)
         self.note("release", record.id)
 
@@ -159,7 +157,7 @@ class FolderMachine:
         pass
 
     async def maintain(self):
-        await anyio.sleep_forever()
+        await tasks.sleep_forever()
 
     async def prepare_exec(self, record, options, *, exec_id):
         return ExecRequest(
@@ -204,7 +202,7 @@ class FolderMachine:
     async def remove_container(self, record, *, volumes):
         (self.folder / f"{record.id}.json").unlink(missing_ok=True)
         while "slow" in record.options.labels and not (self.folder / "go").exists():
-            await anyio.sleep(0.01)
+            await tasks.sleep(0.01)
         run_states.forget(self.project, record.id)
         shutil.rmtree(self.log_folder(record))
         self.note("remove", record.id)

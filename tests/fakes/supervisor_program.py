@@ -19,7 +19,7 @@ if __name__ == "__main__":
     from runtime.supervisor.__main__ import find_libraries
 
     try:
-        import anyio  # noqa: F401
+        import pyroute2  # noqa: F401
     except ImportError:
         find_libraries()
 

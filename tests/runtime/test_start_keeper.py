@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from pathlib import Path
 
 import pytest
 
@@ -67,7 +70,7 @@ def test_one_whose_command_is_gone_before_it_listens_serves_others_and_leaves_no
     read, written = os.pipe()
     os.close(read)
     files.ensure_directory(paths.project("p").run)
-    pid = start_keeper._spawn(paths, "p", written, start_keeper.PROGRAM)
+    pid = start_keeper._spawn(paths, "p", start_keeper.PROGRAM, written, None)
     os.close(written)
     os.waitpid(pid, 0)
     start_keeper.wait_until_listening_blocking(paths, "p")
@@ -75,3 +78,67 @@ def test_one_whose_command_is_gone_before_it_listens_serves_others_and_leaves_no
         channel.greet()
     wait_for_end(paths)
     assert census(paths) == before
+
+
+@pytest.fixture(autouse=True)
+def no_early_keeper_is_left():
+    yield
+    start_keeper.dismiss_early()
+
+
+def early_keepers(paths) -> list[int]:
+    """Processes that were started for this root before their project was known."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{paths.run}\0-\0".encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+@pytest.mark.kernel
+def test_a_keeper_that_was_started_early_serves_the_project_that_it_is_told(paths):
+    before = census(paths)
+    ensure_directories(paths)
+    Database.open(paths).close()
+    start_keeper.start_early(paths)
+    pid = start_keeper._early[0].started.pid
+    start_keeper.start(paths, "p")
+    assert start_keeper._started[paths.project("p")].pid == pid
+    start_keeper.wait_until_listening_blocking(paths, "p")
+    with Channel(paths.project("p").control_socket) as channel:
+        channel.greet()
+    start_keeper.dismiss_early()
+    wait_for_end(paths)
+    assert census(paths) == before
+
+
+@pytest.mark.kernel
+def test_one_that_was_not_needed_leaves_nothing(paths):
+    before = census(paths)
+    start_keeper.start_early(paths)
+    assert start_keeper._early
+    start_keeper.dismiss_early()
+    assert not early_keepers(paths)
+    assert census(paths) == before
+
+
+@pytest.mark.kernel
+def test_one_that_died_early_is_replaced(paths):
+    before = census(paths)
+    ensure_directories(paths)
+    Database.open(paths).close()
+    start_keeper.start_early(paths)
+    for pid in early_keepers(paths):
+        os.kill(pid, signal.SIGKILL)
+    start_keeper.wait_until_listening_blocking(paths, "p")
+    with Channel(paths.project("p").control_socket) as channel:
+        channel.greet()
+    wait_for_end(paths)
+    assert census(paths) == before
+
+
+def test_beside_a_project_that_is_up_nothing_is_loaded_in_vain(paths):
+    files.ensure_directory(paths.project("p").run)
+    start_keeper.start_early(paths)
+    assert not start_keeper._early

@@ -287,3 +287,189 @@ def test_an_interrupt_ends_the_small_loop_and_its_tasks():
         tasks.run(main)
     assert closed == [True]
     assert not small_loop.is_running()
+
+
+def test_what_is_cancelled_outside_does_not_reach_into_a_shield(run):
+    said = []
+
+    async def tidies_up():
+        try:
+            await tasks.sleep_forever()
+        finally:
+            with tasks.scope(shield=True):
+                await tasks.sleep(0.001)
+                said.append("tidied up")
+
+    async def main():
+        async with tasks.group() as group:
+            group.start_soon(tidies_up)
+            await tasks.sleep(0)
+            group.cancel()
+
+    run(main)
+    assert said == ["tidied up"]
+
+
+def test_a_shield_may_have_a_deadline_of_its_own(run):
+    async def main():
+        with tasks.move_on_after(0.001) as outer:
+            with tasks.move_on_after(0.02, shield=True) as inner:
+                await tasks.sleep_forever()
+            return_to_outer = tasks.event()
+            await return_to_outer.wait()
+        return outer.cancelled_caught, inner.cancelled_caught
+
+    assert run(main) == (True, True)
+
+
+def test_a_scope_that_was_cancelled_before_it_is_entered_ends_at_its_first_wait(run):
+    async def main():
+        scope = tasks.scope()
+        scope.cancel()
+        with scope:
+            await tasks.sleep(0)
+            pytest.fail("went on")
+        return scope.cancel_called
+
+    assert run(main) is True
+
+
+def test_a_task_that_is_cancelled_before_its_first_turn_still_gives_back_what_it_was_given(run):
+    given_back = []
+
+    async def owns(thing):
+        try:
+            await tasks.sleep_forever()
+        finally:
+            given_back.append(thing)
+
+    async def main():
+        async with tasks.group() as group:
+            group.start_soon(owns, "socket")
+            group.cancel()
+
+    run(main)
+    assert given_back == ["socket"]
+
+
+def test_who_waits_longest_for_a_lock_gets_it_next(run):
+    order = []
+
+    async def takes(lock, number):
+        async with lock:
+            order.append(number)
+            await tasks.sleep(0)
+
+    async def main():
+        lock = tasks.lock()
+        async with tasks.group() as group:
+            for number in range(5):
+                group.start_soon(takes, lock, number)
+
+    run(main)
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_a_lock_that_is_given_to_a_cancelled_task_goes_to_the_next(run):
+    got = []
+
+    async def takes(lock, name):
+        async with lock:
+            got.append(name)
+
+    async def main():
+        lock = tasks.lock()
+        async with tasks.group() as outer:
+            async with tasks.group() as group:
+                await lock.acquire()
+                group.start_soon(takes, lock, "cancelled")
+                await tasks.sleep(0.001)
+                outer.start_soon(takes, lock, "next")
+                await tasks.sleep(0.001)
+                lock.release()
+                group.cancel()
+        async with lock:
+            return got
+
+    assert run(main)[-1:] == ["next"]
+
+
+def test_work_in_a_thread_brings_its_value_or_its_error_back(run):
+    async def main():
+        with pytest.raises(ZeroDivisionError):
+            await tasks.in_thread(lambda: 1 / 0)
+        return await tasks.in_thread(max, 3, 5)
+
+    assert run(main) == 5
+
+
+def test_work_in_a_thread_is_waited_for_though_the_caller_is_cancelled(run):
+    done = []
+
+    def work():
+        time.sleep(0.02)
+        done.append(True)
+
+    async def main():
+        with tasks.move_on_after(0.001):
+            await tasks.in_thread(work)
+            await tasks.sleep_forever()
+
+    run(main)
+    assert done == [True]
+
+
+def test_who_waits_for_a_descriptor_that_is_closed_is_told(run):
+    async def main():
+        readable, writable = os.pipe()
+        told = []
+
+        async def reads():
+            try:
+                await tasks.wait_readable(readable)
+            except tasks.Closed:
+                told.append(True)
+
+        async with tasks.group() as group:
+            group.start_soon(reads)
+            await tasks.sleep(0.001)
+            tasks.notify_closing(readable)
+            os.close(readable)
+        os.close(writable)
+        return told
+
+    assert run(main) == [True]
+
+
+def test_one_that_is_always_ready_keeps_nobody_from_what_arrives(run):
+    async def main():
+        readable, writable = os.pipe()
+        turns = 0
+        async with tasks.group() as group:
+
+            async def busy():
+                nonlocal turns
+                while True:
+                    await tasks.sleep(0)
+                    turns += 1
+
+            group.start_soon(busy)
+            os.write(writable, b"x")
+            await tasks.wait_readable(readable)
+            group.cancel()
+        os.close(readable)
+        os.close(writable)
+        return turns
+
+    assert run(main) < 100
+
+
+def test_deadlines_that_were_called_off_are_forgotten():
+    async def main():
+        for _ in range(1000):
+            with tasks.move_on_after(3600):
+                await tasks.sleep(0)
+        assert small_loop._loop is not None
+        return len(small_loop._loop._timers)
+
+    assert tasks.run(main) < 200

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from runtime.errors import RuntimeFault
-from runtime.networks import endpoint
+from runtime.networks import bridge
 from runtime.networks.names import find_addresses
 from runtime.paths import Paths, ensure_directories
 from runtime.state.database import Database, EndpointRow
@@ -63,15 +63,20 @@ def database(paths: Paths) -> Database:
 
 async def end_all(networks: ProjectNetworks) -> None:
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(networks.maintain)
         for number in range(2, 102):
-            tasks.start_soon(networks.disconnect, container(number))
+            await networks.leave(container(number))
+        await networks.remove([])
+        tasks.cancel_scope.cancel()
 
 
 async def test_links_of_a_hundred_containers_that_end_at_once_go_together(
     paths: Paths, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     calls: list[Collection[str]] = []
-    monkeypatch.setattr(endpoint, "detach_links", lambda names: calls.append(set(names)))
+    monkeypatch.setattr(
+        bridge, "remove_bridges", lambda records, *, ports: calls.append(set(ports))
+    )
     await end_all(ProjectNetworks(paths, "12345678", database))
     assert len(calls) <= 3
     assert set().union(*calls) == {f"v{number}" for number in range(2, 102)}
@@ -85,15 +90,18 @@ async def test_links_that_the_kernel_did_not_take_are_tried_again_with_the_next(
 ):
     calls: list[Collection[str]] = []
 
-    def detach(names: Collection[str]) -> None:
-        calls.append(set(names))
+    def remove(records: object, *, ports: Collection[str]) -> None:
+        calls.append(set(ports))
         if len(calls) == 1:
             raise RuntimeFault("cannot delete links", answered="EBUSY")
 
-    monkeypatch.setattr(endpoint, "detach_links", detach)
+    monkeypatch.setattr(bridge, "remove_bridges", remove)
     networks = ProjectNetworks(paths, "12345678", database)
-    await networks.disconnect(container(2))
-    await networks.disconnect(container(3))
+    await networks.leave(container(2))
+    with pytest.raises(RuntimeFault, match="cannot delete links"):
+        await networks.remove([])
+    await networks.leave(container(3))
+    await networks.remove([])
     assert calls == [{"v2"}, {"v2", "v3"}]
 
 
@@ -113,3 +121,44 @@ def test_a_question_between_a_lease_and_its_link_leaves_no_wrong_answer_behind(
     links.append((9, "v2"))
     database.put_endpoints(database.endpoints(container_id=container(2).id))
     assert find_addresses("web", names.view(container(2))) == ["172.17.0.2"]
+
+
+@pytest.fixture
+def removed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], set[str]]]:
+    """(names of bridges, links) of each wait for the kernel."""
+    calls: list[tuple[list[str], set[str]]] = []
+
+    def remove(records: Collection[NetworkRecord], *, ports: Collection[str]) -> None:
+        calls.append(([record.bridge for record in records], set(ports)))
+
+    monkeypatch.setattr(bridge, "remove_bridges", remove)
+    return calls
+
+
+async def test_a_network_that_is_removed_next_goes_with_the_last_of_its_links(
+    paths: Paths, database: Database, removed: list[tuple[list[str], set[str]]]
+):
+    networks = ProjectNetworks(paths, "12345678", database)
+    for number in range(2, 102):
+        await networks.leave(container(number), networks_go=True)
+    await networks.remove([])
+    assert removed == [([NETWORK.bridge], {f"v{number}" for number in range(2, 102)})]
+
+
+async def test_a_network_stays_while_anybody_runs_on_it(
+    paths: Paths, database: Database, removed: list[tuple[list[str], set[str]]]
+):
+    networks = ProjectNetworks(paths, "12345678", database)
+    await networks.leave(container(2), networks_go=True)
+    await networks.remove([])
+    assert removed == [([], {"v2"})]
+
+
+async def test_a_network_that_is_not_removed_keeps_its_bridge(
+    paths: Paths, database: Database, removed: list[tuple[list[str], set[str]]]
+):
+    networks = ProjectNetworks(paths, "12345678", database)
+    for number in range(2, 102):
+        await networks.leave(container(number))
+    await networks.remove([])
+    assert {name for names, _links in removed for name in names} == set()
