@@ -21,6 +21,7 @@ from compose.tree import Origin
 
 _MOST_SHOWN = 20
 """Services of a circle that are named."""
+_MOST_CIRCLES = 10
 TESTS = ("CMD", "CMD-SHELL", "NONE")
 
 
@@ -31,7 +32,7 @@ def check_consistency(project: Project, report: Report) -> None:
         checks.service(project.services[name])
     checks.resources()
     report.finish()
-    checks.circle()
+    checks.circles()
     report.finish()
 
 
@@ -274,11 +275,18 @@ class _Checks:
                 hint = "add `file` or `environment`"
                 self.refuse("E096", message, ("secrets", name), hint=hint, at_key=True)
 
-    def circle(self) -> None:
-        """Services may not wait for each other."""
-        circle = find_circle(dependencies_of(self.project.services))
-        if not circle:
-            return
+    def circles(self) -> None:
+        """Services may not wait for each other. Of circles that share a service one is told."""
+        edges = dict(dependencies_of(self.project.services))
+        for _ in range(_MOST_CIRCLES):
+            circle = find_circle(edges)
+            if not circle:
+                return
+            self._circle(circle)
+            for name in circle:
+                edges.pop(name, None)
+
+    def _circle(self, circle: Sequence[str]) -> None:
         paths = [("services", a, "depends_on", b) for a, b in pairwise(circle)]
         origins: Mapping[Path, Origin] = self.project.origins
         trail = tuple(

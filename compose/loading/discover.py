@@ -183,14 +183,22 @@ def read_env_files(
 ) -> None:
     """Fill gaps of the environment; a later file wins over an earlier and may refer to it."""
     read = Environment()
+    faults: list[Fault] = []
+
+    def unset(name: str, where: Position) -> None:
+        report.warn_unset(name, where, environment)
+
     for path in paths:
-        file = read_text(path, report, where, what="env file")
-
-        def unset(name: str, where: Position) -> None:
-            report.warn_unset(name, where, environment)
-
-        for name, variable in parse_dotenv(file, environment.get, unset, read).items():
+        try:
+            file = read_text(path, report, where, what="env file")
+            found = parse_dotenv(file, environment.get, unset, read)
+        except InvalidFile as invalid:
+            faults += invalid.faults
+            continue
+        for name, variable in found.items():
             read.put(name, variable.value, variable.where)
+    if faults:
+        raise InvalidFile(*faults)
     for name, value in read.items():
         if name not in environment:
             environment.put(name, value, read.place_of(name))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from compose.errors import Fault, InvalidFile
 from compose.loading.environment import Variable
 from compose.loading.hints import HINTS
+from compose.loading.report import MOST_FAULTS
 from compose.loading.variables import BadVariable, Lookup, substitute
 from compose.position import File, Position
 
@@ -67,8 +68,19 @@ class _Parser:
         self.size = 0
 
     def parse(self) -> dict[str, Variable]:
-        while self._to_statement():
-            self._statement()
+        faults: list[Fault] = []
+        while self._to_statement() and len(faults) < MOST_FAULTS:
+            try:
+                self._statement()
+            except InvalidFile as invalid:
+                faults += invalid.faults
+                if invalid.code == "E070":  # go on behind the line that holds no variable
+                    end = self.text.find("\n", self.at)
+                    self.at = len(self.text) if end < 0 else end
+                elif invalid.code in ("E071", "E023"):
+                    break
+        if faults:
+            raise InvalidFile(*faults)
         return self.found
 
     def _to_statement(self) -> bool:
@@ -213,6 +225,7 @@ def parse_raw(file: File, lookup: Lookup) -> dict[str, Variable]:
     """Lines of `KEY=VALUE` without quotes and expansion; a bare key is inherited. Raises
     InvalidFile."""
     found: dict[str, Variable] = {}
+    faults: list[Fault] = []
     for number, line in enumerate(file.text.removeprefix("\ufeff").split("\n"), 1):
         line = line.lstrip().removesuffix("\r")
         if not line or line.startswith("#"):
@@ -221,8 +234,11 @@ def parse_raw(file: File, lookup: Lookup) -> dict[str, Variable]:
         where = Position(file, number, 1)
         if any(character.isspace() for character in name) or not name:
             message = f"the name `{name}` holds a blank" if name else "a name is missing before `=`"
-            raise InvalidFile(Fault("E070", message, where=where, hint=HINTS["E070"]))
+            faults.append(Fault("E070", message, where=where, hint=HINTS["E070"]))
+            continue
         known = value if equals else lookup(name)
         if known is not None:
             found[name] = Variable(known, where)
+    if faults:
+        raise InvalidFile(*faults[:MOST_FAULTS])
     return found

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from compose.errors import Fault, InvalidFile, Path
 from compose.loading.discover import read_text
@@ -37,17 +38,20 @@ class _Reading:
         """The service with `environment` and `labels` complete."""
         if not service.env_file and not service.label_file:
             return service
-        try:
-            variables = self._variables(service)
-            labels = self._labels(service)
-        except InvalidFile as invalid:
-            self.report.faults.extend(invalid.faults)
-            return service
+        variables, labels = self._variables(service), self._labels(service)
         return replace(
             service,
             environment={**variables, **service.environment},
             labels={**labels, **service.labels},
         )
+
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        """What is wrong with one file does not hide what is wrong with the next."""
+        try:
+            yield
+        except InvalidFile as invalid:
+            self.report.faults.extend(invalid.faults)
 
     def _variables(self, service: Service) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -55,10 +59,11 @@ class _Reading:
             path = ("services", service.name, "env_file", index, "path")
             if not env_file.required and not os.path.exists(env_file.path):
                 continue
-            read = self._read(env_file, service, found, path)
-            found.update({name: variable.value for name, variable in read.items()})
-            where = self.origins.nearest(path)
-            self._note("environment", service, read, service.environment, where)
+            with self._collecting():
+                read = self._read(env_file, service, found, path)
+                found.update({name: variable.value for name, variable in read.items()})
+                where = self.origins.nearest(path)
+                self._note("environment", service, read, service.environment, where)
         return found
 
     def _read(
@@ -94,10 +99,11 @@ class _Reading:
         found: dict[str, str] = {}
         for index, path in enumerate(service.label_file):
             where = self.origins.nearest(("services", service.name, "label_file", index))
-            file = self._text_of(path, where)
-            read = parse_dotenv(file, dict(found).get, self._unset)
-            found.update({name: variable.value for name, variable in read.items()})
-            self._note("labels", service, read, service.labels, where)
+            with self._collecting():
+                file = self._text_of(path, where)
+                read = parse_dotenv(file, dict(found).get, self._unset)
+                found.update({name: variable.value for name, variable in read.items()})
+                self._note("labels", service, read, service.labels, where)
         return found
 
     def _note(

@@ -2448,3 +2448,46 @@ compose.yaml:1:44: error E033: `+Inf` is no number that can be used
    at services.web.pids_limit
 """
     )
+
+
+def test_every_line_of_every_env_file_is_told_in_one_run(said):
+    """Negative control: the line between them and the file without a fault add nothing."""
+    files = """\
+services:
+  web: {image: nginx, env_file: [one.env, absent.env, two.env, good.env], label_file: more.env}
+--- one.env
+A B=1
+GOOD=1
+@=2
+--- two.env
+C=${1}
+D="open
+--- good.env
+X=1
+--- more.env
+E F=1
+"""
+    text = said(files)
+    assert [line for line in text.splitlines() if " error " in line] == [
+        "one.env:1:1: error E070: the name `A B` holds a blank",
+        "one.env:3:1: error E070: the character `@` cannot stand in a variable's name",
+        "compose.yaml:2:43: error E002: cannot read the env file absent.env: no such file or directory",
+        "two.env:1:3: error E020: `${1}` is no variable",
+        "two.env:2:3: error E071: the quoted value is never closed",
+        "more.env:1:1: error E070: the name `E F` holds a blank",
+    ]
+
+
+def test_circles_without_a_service_in_common_are_each_told(said):
+    files = """\
+services:
+  a: {image: x, depends_on: [b]}
+  b: {image: x, depends_on: [a]}
+  c: {image: x, depends_on: [d]}
+  d: {image: x, depends_on: [c, a]}
+"""
+    text = said(files)
+    assert [line for line in text.splitlines() if " error " in line] == [
+        "compose.yaml:2:30: error E060: services depend on each other in a circle: a -> b -> a",
+        "compose.yaml:4:30: error E060: services depend on each other in a circle: c -> d -> c",
+    ]
