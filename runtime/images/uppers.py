@@ -4,7 +4,6 @@ cannot hold an upper, as when the data root is itself on an overlay.
 
 from __future__ import annotations
 
-import functools
 import os
 import stat
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from runtime.errors import system_call
 from runtime.images.lower_view import NO_MARKS, OPAQUE
-from runtime.linux import files, mounts
+from runtime.linux import faults, files, mounts
 
 _MEMORY = "memory"
 IN_MEMORY = (
@@ -54,12 +53,18 @@ def release(container_folder: Path) -> None:
 
 def can_hold_uppers(folder: Path) -> bool:
     """Asked of each file system once: it is tried."""
-    return _can_hold_uppers(folder.stat().st_dev, folder)
+    device = folder.stat().st_dev
+    if device not in _known:
+        with faults.point("try an upper"):
+            _known[device] = _try(folder / f".upper.{os.getpid()}")
+    return _known[device]
 
 
-@functools.lru_cache(maxsize=64)
-def _can_hold_uppers(_device: int, folder: Path) -> bool:
-    place = folder / f".upper.{os.getpid()}"
+_known: dict[int, bool] = {}
+"""Device -> whether it can."""
+
+
+def _try(place: Path) -> bool:
     try:
         place.mkdir()
         os.setxattr(place, OPAQUE, b"y")
