@@ -8,6 +8,7 @@ safe; what was verified stays for the next try.
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -266,16 +267,22 @@ class _Pull:
 
     @contextmanager
     def _space_told(self, parts: Parts) -> Iterator[None]:
-        """R15: a full disk is a full disk, whichever file it was met at."""
+        """R15: a full disk is a full disk, whichever file it was met at, the database too."""
         try:
             yield
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            needed = sum(layer.size for layer in parts.layers)
-            raise no_space(
-                self._store.paths.images / "layers", needed=needed, error=error
-            ) from error
+            raise self._no_space(parts, error) from error
+        except RuntimeFault as fault:
+            if fault.code != "E301" or not fault.answered.startswith("ENOSPC"):
+                raise
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._no_space(parts, full) from fault
+
+    def _no_space(self, parts: Parts, error: OSError) -> RuntimeFault:
+        needed = sum(layer.size for layer in parts.layers)
+        return no_space(self._store.paths.images / "layers", needed=needed, error=error)
 
     def _check_space(self, missing: list[Descriptor]) -> None:
         """R15: said before an hour of downloading. Unpacked, it needs more yet."""
