@@ -123,6 +123,8 @@ class _Explaining:
         """What was probably meant: another place by indentation, or another spelling."""
         if len(path) == 2 and path[0] == "services" and path[1] in self.service:
             return f"`{path[1]}` belongs to the service above it: indent it further"
+        if len(path) == 2 and path[0] == "services" and name in _OTHER_WORDS:
+            return f"did you mean `{_OTHER_WORDS[name]}`?"
         for distance, outer in enumerate(reversed(around(self.document, self.tree, path))):
             if name in outer.get("properties", ()):
                 place = ".".join(str(part) for part in path[: len(path) - 1 - distance])
@@ -225,6 +227,22 @@ class _Explaining:
             return f"what belongs to `{path[1]}` stands below it, indented further"
         return ""
 
+
+_OTHER_WORDS = {
+    "cpu": "cpus",
+    "env": "environment",
+    "limits": "deploy.resources.limits",
+    "log_driver": "logging.driver",
+    "log_opt": "logging.options",
+    "memory": "mem_limit",
+    "mounts": "volumes",
+    "name": "container_name",
+    "net": "network_mode",
+    "publish": "ports",
+    "volume_driver": "driver` of a top-level volume, as in `volumes.data.driver",
+    "workdir": "working_dir",
+}
+"""What flags of `docker run`, the first version of Compose files and other tools call it."""
 
 _KEYWORDS: dict[str, Callable[[_Explaining, Node, Schema, Path], None]] = {
     "additionalProperties": _Explaining.unknown,

@@ -259,3 +259,27 @@ compose.yaml:3:14: error E050: the service `base.yaml` to extend does not exist
 hint: for a service of another file: {file: base.yaml, service: web}
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("net", "network_mode"),
+        ("log_driver", "logging.driver"),
+        ("log_opt", "logging.options"),
+        ("volume_driver", "driver` of a top-level volume, as in `volumes.data.driver"),
+        ("memory", "mem_limit"),
+        ("env", "environment"),
+        ("limits", "deploy.resources.limits"),
+        ("workdir", "working_dir"),
+        ("name", "container_name"),
+    ],
+)
+def test_a_word_of_docker_run_or_of_the_first_version(said, word: str, meant: str):
+    assert said(f"services:\n  web:\n    image: nginx\n    {word}: x\n") == (
+        f"compose.yaml:4:5: error E030: unknown attribute `{word}` in services.web\n"
+        f"  4 |     {word}: x\n"
+        f"    |     {'^' * len(word)}\n"
+        f"   at services.web.{word}\n"
+        f"hint: did you mean `{meant}`?\n"
+    )
