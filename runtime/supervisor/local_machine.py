@@ -15,7 +15,7 @@ from runtime import frozen, tasks
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
 from runtime.cgroups.hierarchy import ENGINE_LEAF
 from runtime.containers import launching, lifecycle, networks
-from runtime.errors import NotFound
+from runtime.errors import NotFound, RuntimeFault
 from runtime.linux import netlink
 from runtime.messages import Configure, ExecRequest, Forked
 from runtime.paths import Paths
@@ -32,6 +32,8 @@ from runtime.values import (
     PublishedPort,
     RunState,
 )
+
+_SETTLE_ATTEMPTS = 5
 
 
 def load() -> None:
@@ -131,11 +133,19 @@ class LocalMachine:
         await tasks.in_thread(self._settle, pids)
 
     def _settle(self, pids: tuple[int, ...]) -> None:
-        plan = groups.create(
-            hierarchy.detect(), self._paths.root_hash, self._project_id, ENGINE_LEAF
-        )
-        for pid in pids:
-            groups.join(plan, pid)
+        for attempt in range(1, _SETTLE_ATTEMPTS + 1):
+            plan = groups.create(
+                hierarchy.detect(), self._paths.root_hash, self._project_id, ENGINE_LEAF
+            )
+            try:
+                for pid in pids:
+                    groups.join(plan, pid)
+                return
+            except RuntimeFault:
+                # as long as nobody is in it, another command may take it for a stray
+                if attempt == _SETTLE_ATTEMPTS:
+                    groups.try_remove(plan)
+                    raise
 
     async def remove_strays(self, kept: Collection[str]) -> None:
         await tasks.in_thread(
