@@ -81,16 +81,19 @@ def leave(memory: Path, users: Collection[str]) -> None:
         return
     with _locked(memory):
         for folder in tuple(memory.iterdir()):
-            marks = folder / _MARKS
-            with faults.point("unmark user of shared memory"):
-                for user in users:
-                    (marks / user).unlink(missing_ok=True)
-            with suppress(OSError):  # somebody's mark is there
-                marks.rmdir()
-            if not marks.exists():
+            _unmark(folder / _MARKS, users)
+            if not (folder / _MARKS).exists():
                 _take_away(folder)
-        with suppress(OSError):
+        with faults.point("rmdir memory"), suppress(OSError):  # others have something there
             memory.rmdir()
+
+
+def _unmark(marks: Path, users: Collection[str]) -> None:
+    with faults.point("unmark user of shared memory"):
+        for user in users:
+            (marks / user).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody's mark is there
+            marks.rmdir()
 
 
 def _take_away(folder: Path) -> None:
