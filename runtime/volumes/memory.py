@@ -80,7 +80,8 @@ def leave(memory: Path, users: Collection[str]) -> None:
     if not memory.is_dir():
         return
     with _locked(memory):
-        for folder in tuple(memory.iterdir()):
+        # whoever was here before us may have been the last
+        for folder in tuple(memory.iterdir()) if memory.is_dir() else ():
             _unmark(folder / _MARKS, users)
             if not (folder / _MARKS).exists():
                 _take_away(folder)

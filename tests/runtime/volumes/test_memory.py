@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,34 @@ def test_a_user_of_two_volumes_leaves_both(folder: Path):
     join(folder, "one", "second")
     memory.leave(folder, ["one"])
     assert [path.name for path in folder.iterdir()] == ["first"]
+    memory.leave(folder, ["two"])
+
+
+def test_many_come_and_go_at_once(folder: Path):
+    def live(number: int) -> None:
+        for _ in range(25):
+            join(folder, f"c{number}")
+            assert os.path.ismount(memory.mount_point(folder, "data"))
+            memory.leave(folder, [f"c{number}"])
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(live, range(8)))
+
+
+def test_who_comes_after_the_last_has_left_finds_nothing_to_do(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    join(folder, "one")
+    locked = memory._locked
+
+    @contextmanager
+    def somebody_is_faster(path: Path) -> Iterator[None]:
+        monkeypatch.undo()
+        memory.leave(path, ["one"])
+        with locked(path):
+            yield
+
+    monkeypatch.setattr(memory, "_locked", somebody_is_faster)
     memory.leave(folder, ["two"])
 
 
