@@ -2,7 +2,8 @@
 
 `git.py` and `artifact.py` do the fetching; both are imported by the first name that needs them. A
 copy is kept by commit or digest and never changes. Relative paths in a remote file count from its
-own folder in the copy, as from the folder of any other. Docker Compose's switches
+own folder in the copy, as from the folder of any other; of several `-f` the first says the folder,
+and --project-directory before it (in Docker Compose the first remote one does). Its switches
 COMPOSE_EXPERIMENTAL_GIT_REMOTE and COMPOSE_EXPERIMENTAL_OCI_REMOTE turn fetching off.
 """
 

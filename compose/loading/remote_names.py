@@ -73,7 +73,8 @@ def parse_git(name: str, where: Position | None) -> GitName:
         address = f"https://{address}"
     else:
         _check_protocol(address, where)
-    if not address.isprintable() or " " in address or _host_of(address).startswith("-"):
+    is_option = address.startswith("-") or _host_of(address).startswith("-")
+    if not address.isprintable() or " " in address or is_option:
         raise refused(f"`{shown_address(address)}` is no address of a repository", where)
     found = GitName(address, ref, path)
     return _checked(_with_query(found, query, where), where)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from compose.errors import InvalidFile
-from compose.loading.remote_names import is_remote, parse_git, repository_of
+from compose.loading.remote_names import GitName, is_remote, parse_git, repository_of
 from compose.model import copies
 from compose.position import File, Position
 
@@ -90,6 +94,7 @@ def test_the_parts_of_a_name(name: str, parts: tuple[str, ...]):
             "`ssh://me@-oProxyCommand=x/s` is no address of a repository",
         ),
         ("git@-h:x", "`git@-h:x` is no address of a repository"),
+        ("-x@h:y", "`-x@h:y` is no address of a repository"),
         ("git://host/a b", "`git://host/a b` is no address of a repository"),
         ("git://host/a\nb", "`git://host/a\ufffdb` is no address of a repository"),
         ("file:///srv/s.git", "no Compose file is fetched with `file`"),
@@ -142,3 +147,44 @@ def test_the_origin_of_a_copy_stays_when_its_version_changes():
     nested = f"{one}/remote/{'1' * 16}/{'c' * 40}/x"
     assert copies.top_of(nested) == copies.top_of(one)
     assert (copies.top_of("/x/remote/y"), copies.origin_of("/x/remote/y")) == ("", "/x/remote/y")
+
+
+PIECES = [
+    "https://",
+    "ssh://",
+    "git@",
+    "host",
+    ".git",
+    "#",
+    ":",
+    "?",
+    "ref=",
+    "subdir=",
+    "-",
+    "..",
+    "/",
+    "~",
+    "*",
+    " ",
+    "\n",
+    "&",
+]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=14).map("".join)))
+@example("https://h/.git#-")
+@example("git@-h:.git")
+@example("-x@h:.git")
+def test_any_name_is_understood_or_refused_with_its_place(name: str):
+    """Whatever is understood holds no option, no pattern and no way out."""
+    found, faults = GitName(""), ()
+    try:
+        found = parse_git(name, HERE)
+    except InvalidFile as refused:
+        faults = refused.faults
+    assert [(fault.code, fault.where) for fault in faults] in ([], [("E006", HERE)])
+    assert not found.address.startswith("-")
+    assert found.address.isprintable()
+    assert not re.search(r"^-|[*?~^:\\\s]|\.\.", found.ref)
+    assert ".." not in found.path.split("/")
+    assert not found.path.startswith("/")
