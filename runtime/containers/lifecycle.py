@@ -9,7 +9,6 @@ process and by the supervisor.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 
@@ -46,7 +45,7 @@ def create_container(
     image = images.image_config(options.image)
     options = frozen.replace(options, mounts=_pinned(images, options.mounts))
     record = ContainerRecord(
-        id=ContainerId(secrets.token_hex(32)),
+        id=ContainerId(os.urandom(32).hex()),
         project_id=project.id,
         options=options,
         image_id=image.id,
@@ -241,7 +240,7 @@ def _anonymous_volumes(database: Database, record: ContainerRecord) -> dict[str,
     labels = {mount.target: mount.labels for mount in asked}
     return {
         target: VolumeOptions(
-            name=inherited.get(target) or secrets.token_hex(32),
+            name=inherited.get(target) or os.urandom(32).hex(),
             project=record.options.project,
             anonymous=True,
             labels=labels.get(target, {}),

@@ -6,7 +6,7 @@ and undone without the database. The alias says in full whose a link is (DESIGN.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -56,7 +56,7 @@ def remove(names: Collection[str]) -> None:
     if not names:
         return
     # Links are put into a group of this call alone, and the group goes as one.
-    group = (1 << 16) + secrets.randbelow((1 << 31) - (1 << 17))
+    group = (1 << 16) + int.from_bytes(os.urandom(4), "big") % ((1 << 31) - (1 << 17))
     requests = [netlink.set_group(name, group) for name in names]
     with refusals("cannot delete links", tried=" ".join(names)):
         netlink.commit([*requests, netlink.delete_group(group)], step="delete links")

@@ -27,7 +27,6 @@ from runtime.log_segments import (
     is_out_of_space,
     segment_path,
 )
-from runtime.supervisor.json_log import JsonLog, pack
 
 DRAIN_SECONDS = 2.0
 """D74: a grandchild may hold a pipe open for ever."""
@@ -67,6 +66,8 @@ class PackingWriter(SegmentWriter):
     def _rotate(self) -> None:
         full = self._number
         super()._rotate()
+        from runtime.supervisor.json_log import pack
+
         for stream in STREAMS:
             if (path := segment_path(self._folder, full, stream)).exists():
                 pack(path)
@@ -79,6 +80,8 @@ def open_sink(folder: Path, container_id: str, settings: LogSettings) -> Sink:
         files.write_atomically(folder / UNREADABLE, b"")
         return NoLog()
     if settings.driver == "json-file":
+        from runtime.supervisor.json_log import JsonLog  # with datetime, which no other log needs
+
         return JsonLog(folder, container_id, settings)
     kind = PackingWriter if settings.compress else SegmentWriter
     return kind(folder, settings.rotation)

@@ -15,9 +15,9 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from runtime import tasks
+from runtime.frozen import dataclass, field
 from runtime.networks import dns_wire, names
 from runtime.networks.dns_wire import Code
 from runtime.networks.names import Forward, View
@@ -40,7 +40,7 @@ _AVOIDED = 5.0
 _TRY_NEXT = (Code.SERVER_FAILURE, Code.REFUSED, Code.NOT_IMPLEMENTED)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Client:
     """One container's sockets while they are served."""
 
@@ -52,7 +52,7 @@ class Client:
     """Questions on their way to an upstream server."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Memory:
     """What went wrong a moment ago, so that it is not waited for again and again (R35)."""
 
@@ -104,7 +104,7 @@ class Resolver:
             asker = None if asking is None else Asker(asking)
             if asker is not None:
                 group.start_soon(asker.serve)
-            client = Client(view, group, asker)
+            client = Client(view=view, group=group, asker=asker)
             group.start_soon(self._serve_datagrams, datagrams, client)
             group.start_soon(self._serve_streams, streams, client)
 

@@ -8,7 +8,6 @@ folder is ours alone (0700): no path here is a container's to change.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def _unreadable(file: FileMount, error: OSError) -> RuntimeFault:
 
 def _write(path: Path, content: bytes, file: FileMount) -> None:
     """Owner and mode before the content, and all of it before the name."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with faults.point("write injected file"):
         descriptor = os.open(temporary, flags, 0o600)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def set_aside(volumes: Path, name: str) -> Path | None:
     """Out of the way, for `sweep` to remove; None when it is not there. Killed while deleting, a
     half-empty folder must not be found under the volume's name."""
     check_name(name)
-    aside = volumes / f"{_ASIDE}{secrets.token_hex(4)}"
+    aside = volumes / f"{_ASIDE}{os.urandom(4).hex()}"
     try:
         with faults.point("set volume aside"):
             os.rename(volumes / name, aside)
