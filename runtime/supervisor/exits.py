@@ -94,6 +94,8 @@ async def _release(project: Project, container: Supervised) -> None:
         await project.machine.release(container.record, networks_go=container.networks_go)
     except RuntimeFault as fault:
         report(f"{container.record.name}: {fault.message}: {fault.answered}")
+    except OSError as error:  # it has ended all the same
+        report(f"{container.record.name}: something of it is left: {error}")
 
 
 def _pause_before_restart(

@@ -146,6 +146,8 @@ class FolderMachine:
     async def release(self, record, *, networks_go=False):
         await self.kill(record)
         self.note("release", record.id)
+        if "leaky" in record.options.labels:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async def settle(self, pids):
         self.note("settle")

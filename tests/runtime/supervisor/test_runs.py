@@ -248,6 +248,15 @@ def test_a_running_container_is_removed_by_force_alone(project):
     assert not project.paths.run.exists()
 
 
+def test_an_end_is_an_end_though_something_of_it_cannot_be_taken_away(project):
+    project.shell("web", "exit 3", labels={"leaky": ""})
+    with project.watch() as events:
+        project.start("web")
+        assert events.until("die").exit_code == 3
+        project.remove("web")
+        assert "web: something of it is left: [Errno 5] Input/output error" in project.log
+
+
 def test_who_removes_what_is_just_being_removed_is_answered_when_it_is_gone(project):
     """Else the network that it was on is asked for too early, and is still in use."""
     project.shell("web", "sleep 60", labels={"slow": ""})
