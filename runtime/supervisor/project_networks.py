@@ -69,6 +69,13 @@ class _Leaving:
         self.removed: list[NetworkRecord] = []
         """Those whose rows are gone."""
 
+    def take_back(self, other: _Leaving) -> None:
+        """What could not be done; whoever removes a network hears of that himself."""
+        self.links |= other.links
+        self.addresses |= other.addresses
+        self.networks |= other.networks
+        self.rules = self.rules or other.rules
+
     @property
     def is_empty(self) -> bool:
         return not (self.links or self.addresses or self.rules or self.networks or self.removed)
@@ -275,7 +282,7 @@ class ProjectNetworks:
             # or the kernel would redirect what is open to the old address for two minutes more
             await tasks.in_thread(conntrack.forget_addresses, leaving.addresses)
         except BaseException:
-            self._leaving.links |= leaving.links
+            self._leaving.take_back(leaving)
             raise
         finally:
             self._in_hand = frozenset()
