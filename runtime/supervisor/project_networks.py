@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from runtime import tasks
 from runtime.containers import networks as container_networks
 from runtime.errors import RuntimeFault
-from runtime.linux import conntrack, netlink
+from runtime.linux import netlink
 from runtime.networks import bridge, endpoint, firewall, host_facts, published
 from runtime.networks.addresses import Lease
 from runtime.networks.endpoint import Attachment, EndpointPlan
@@ -27,12 +27,11 @@ from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.state.database import Database, EndpointRow
 from runtime.supervisor import plain_sockets as sockets
+from runtime.supervisor.departures import Departures
 from runtime.supervisor.firewall_guard import FirewallGuard
 from runtime.supervisor.forwarder import Forwarder
 from runtime.supervisor.known_names import KnownNames
-from runtime.supervisor.log_writer import report
 from runtime.supervisor.resolver import Resolver
-from runtime.supervisor.together import Together
 from runtime.values import (
     MACHINE_BRIDGE,
     ContainerRecord,
@@ -54,33 +53,6 @@ class Connected(NamedTuple):
     endpoints: tuple[EndpointState, ...]
 
 
-class _Leaving:
-    """What is to be taken away, with the next wait for the kernel."""
-
-    def __init__(self) -> None:
-        self.links: set[str] = set()
-        """Host's ends."""
-        self.addresses: set[str] = set()
-        """Of containers with published ports."""
-        self.rules = False
-        """The tables have to say something else."""
-        self.networks: set[str] = set()
-        """Ids of those that are removed soon."""
-        self.removed: list[NetworkRecord] = []
-        """Those whose rows are gone."""
-
-    def take_back(self, other: _Leaving) -> None:
-        """What could not be done; whoever removes a network hears of that himself."""
-        self.links |= other.links
-        self.addresses |= other.addresses
-        self.networks |= other.networks
-        self.rules = self.rules or other.rules
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.links or self.addresses or self.rules or self.networks or self.removed)
-
-
 class ProjectNetworks:
     """Of one project. Nothing here outlives a supervisor: rows, kernel and held sockets do."""
 
@@ -97,20 +69,14 @@ class ProjectNetworks:
         self._forwarder = Forwarder()
         self._told = ""
         self._looked_at = -_LOOK_SECONDS
-        self._leaving = _Leaving()
-        self._in_hand: frozenset[str] = frozenset()
-        """Links that are being taken away."""
-        self._somebody_left = tasks.event()
-        self._clear = Together(self._clear_away)
+        self._departures = Departures(database, self._guard, project_id)
         for record in database.containers(project_id):
             state = run_states.stored_state(paths.project(project_id), record.id)
             if state is not None and state.status in ("running", "paused"):
                 self._note(record, state.endpoints, state.ports)
 
     def close(self) -> None:
-        """With what nobody was left to wait for."""
-        with suppress(RuntimeFault):
-            endpoint.detach_links(self._leaving.links)
+        self._departures.close()
         self._names.close()
 
     # --- the start of a run
@@ -169,11 +135,8 @@ class ProjectNetworks:
     ) -> Connected:
         """The veths, with their far ends in the namespace of `pid`, and the rules."""
         plans = self._plans.get(record.id, ())
-        if not self._in_hand.isdisjoint(links := {plan.link for plan in plans}) or (
-            not self._leaving.links.isdisjoint(links)
-        ):
-            # they have the names of the last run's
-            await self._clear.ask()
+        # they have the names of the last run's
+        await self._departures.end_of({plan.link for plan in plans})
         attachment = endpoint.attach(plans, pid=pid)
         states = tuple(plan.state for plan in plans)
         if plans:
@@ -222,7 +185,7 @@ class ProjectNetworks:
         """The rules stay, and what left is taken away, until cancelled."""
         async with tasks.group() as group:
             group.start_soon(self._guard.watch)
-            group.start_soon(self._clear_up)
+            group.start_soon(self._departures.run)
 
     # --- the end
 
@@ -233,74 +196,12 @@ class ProjectNetworks:
 
         Repeatable; what the kernel refuses is written to the engine log, for the end of a container
         does not wait for it."""
-        plans = self._plans.pop(record.id, ())
-        rows = self._database.endpoints(container_id=record.id)
-        leaving = self._leaving
-        leaving.links |= {plan.link for plan in plans} | {row.link for row in rows if row.link}
-        if record.options.ports:
-            leaving.addresses |= {a for row in rows for a in (row.ipv4, row.ipv6) if a}
-        if networks_go:
-            leaving.networks |= {row.network_id for row in rows}
-        leaving.rules = self._guard.forget(record.id) or leaving.rules
-        if rows:
-            self._database.forget_links(record.id)
-        if record.options.ports and not networks_go:
-            await self._clear_reported()
-        elif not (networks_go and self._guard.is_in_use(leaving.networks)):
-            # those that go together, with the last of them
-            self._somebody_left.set()
+        links = {plan.link for plan in self._plans.pop(record.id, ())}
+        await self._departures.add(record, links, networks_go=networks_go)
 
     async def remove(self, networks: Iterable[NetworkRecord]) -> None:
         """Rules and bridges of networks whose rows are gone. Raises RuntimeFault."""
-        self._leaving.removed += networks
-        await self._clear.ask()
-
-    async def _clear_up(self) -> None:
-        while True:  # forever: until the project is down
-            await self._somebody_left.wait()
-            self._somebody_left = tasks.event()
-            if not self._leaving.is_empty:
-                await self._clear_reported()
-
-    async def _clear_reported(self) -> None:
-        try:
-            await self._clear.ask()
-        except RuntimeFault as fault:
-            report(f"links of ended containers: {fault.message}: {fault.answered}")
-
-    async def _clear_away(self) -> None:
-        """Links, rules and bridges of all that left meanwhile, with one wait for the kernel."""
-        leaving, self._leaving = self._leaving, _Leaving()
-        self._in_hand = frozenset(leaving.links)
-        going = self._unused(leaving.networks)
-        self._guard.bridges_go({network.id for network in going})
-        try:
-            if leaving.rules or leaving.removed or going:
-                # before the bridges: rules without one would hit whoever gets the subnet next
-                await self._guard.change()
-            await tasks.in_thread(self._remove_links, leaving, going)
-            # or the kernel would redirect what is open to the old address for two minutes more
-            await tasks.in_thread(conntrack.forget_addresses, leaving.addresses)
-        except BaseException:
-            self._leaving.take_back(leaving)
-            raise
-        finally:
-            self._in_hand = frozenset()
-
-    def _remove_links(self, leaving: _Leaving, going: Collection[NetworkRecord]) -> None:
-        # somebody may have begun to start on one of them: alone with the addresses, we see it
-        with host_facts.address_lock() if going else nullcontext():
-            unused = self._unused({network.id for network in going})
-            bridge.remove_bridges([*leaving.removed, *unused], ports=leaving.links)
-
-    def _unused(self, network_ids: Collection[str]) -> list[NetworkRecord]:
-        """Those of the project's own that no container runs on."""
-        return [
-            network
-            for network in (self._database.networks(self._project_id) if network_ids else ())
-            if network.id in network_ids
-            and not any(row.link for row in self._database.endpoints(network_id=network.id))
-        ]
+        await self._departures.remove(networks)
 
 
 def held_name(port: PublishedPort) -> str:
