@@ -196,17 +196,20 @@ def _unpack_into(
     """
     try:
         with ExitStack() as threads:
-            threads.callback(source.close)
-            packed = threads.enter_context(Ahead(source.chunks()))
-            compression, plain = opened(packed)
-            content: Iterable[bytes] = plain
-            counted = None
-            # The digest of a plain layer is its diff ID, unless another algorithm made it
-            if compression != "none" or source.algorithm != algorithm:
-                ahead = threads.enter_context(Ahead(plain))
-                counted = Measured(ahead, digest_like=f"{algorithm}:")
-                content = threads.enter_context(Ahead(counted))
-            unpacked = unpack_layer(content, folder, lowers=lowers)
+            try:
+                packed = threads.enter_context(Ahead(source.chunks()))
+                compression, plain = opened(packed)
+                content: Iterable[bytes] = plain
+                counted = None
+                # The digest of a plain layer is its diff ID, unless another algorithm made it
+                if compression != "none" or source.algorithm != algorithm:
+                    ahead = threads.enter_context(Ahead(plain))
+                    counted = Measured(ahead, digest_like=f"{algorithm}:")
+                    content = threads.enter_context(Ahead(counted))
+                unpacked = unpack_layer(content, folder, lowers=lowers)
+            finally:
+                # Before the threads are waited for: one may wait for bytes that do not come
+                source.close()
         source.verify()
     except (BadArchive, digests.BadDigest):
         source.doubt()
