@@ -22,24 +22,28 @@ from runtime.volumes.driver_options import VolumeSource
 _MARKS = "users"
 
 
-def ensure_mounted(folder: Path, options: Iterable[str], *, source: str = "shm") -> None:
+def ensure_mounted(folder: Path, options: Iterable[str]) -> None:
     """Make the folder and the mount in it; one that is there is kept with its content. Raises
     RuntimeFault."""
     if os.path.ismount(folder):
         return
-    parsed = mount_options.parse_options(options)
     with system_call("cannot make shared memory", tried=f"mounting {folder}", code="E445"):
-        with faults.point("make shared memory"):
-            folder.mkdir(parents=True, exist_ok=True)
-        mount = mounts.make_filesystem(
-            "tmpfs", parsed.data, source=source, attributes=parsed.attributes
-        )
-        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            mounts.attach(mount, place)
-        finally:
-            os.close(place)
-            os.close(mount)
+        _mount(folder, options, "shm")
+
+
+def _mount(folder: Path, options: Iterable[str], source: str) -> None:
+    parsed = mount_options.parse_options(options)
+    with faults.point("make shared memory"):
+        folder.mkdir(parents=True, exist_ok=True)
+    mount = mounts.make_filesystem(
+        "tmpfs", parsed.data, source=source, attributes=parsed.attributes
+    )
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mounts.attach(mount, place)
+    finally:
+        os.close(place)
+        os.close(mount)
 
 
 def remove(folder: Path) -> None:
@@ -65,13 +69,17 @@ def join(memory: Path, volume: str, source: VolumeSource, *, user: str, project_
     with _locked(memory):
         if not os.path.ismount(place):
             remove(memory / volume)  # marks of before a reboot
-        with (
-            system_call("cannot make shared memory", tried=f"making {marks}", code="E445"),
-            faults.point("mark user of shared memory"),
+        with system_call(
+            f"cannot mount the volume {volume}",
+            tried=f"mounting a tmpfs with the options `{','.join(source.options)}`",
+            code="E445",
+            hint="`driver_opts.o` is for mount(8): size=, nr_inodes=, mode=, uid=, gid=, noexec",
         ):
-            marks.mkdir(parents=True, exist_ok=True)
-            (marks / user).write_text(project_id)
-        ensure_mounted(place, source.options, source=source.device)
+            with faults.point("mark user of shared memory"):
+                marks.mkdir(parents=True, exist_ok=True)
+                (marks / user).write_text(project_id)
+            if not os.path.ismount(place):
+                _mount(place, source.options, source.device)
 
 
 def leave(memory: Path, users: Collection[str]) -> None:
