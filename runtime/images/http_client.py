@@ -39,6 +39,10 @@ class Unreachable(RuntimeFault):
     """Nobody answered, or not to the end: worth another attempt."""
 
 
+class Stalled(Unreachable):
+    """Connected, and then not a byte for too long."""
+
+
 class UnknownHost(RuntimeFault):
     """The resolver is sure that there is no such name: not worth another attempt."""
 
@@ -505,7 +509,7 @@ class _Connection:
         self.close()
         self._cancellation.check()
         is_stall = isinstance(error, TimeoutError)
-        return Unreachable(
+        return (Stalled if is_stall else Unreachable)(
             f"{self._peer} {'sends nothing any more' if is_stall else 'broke off'}",
             code="E540",
             tried=f"talk to {self._peer}",

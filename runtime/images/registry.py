@@ -26,6 +26,7 @@ from runtime.images.http_client import (
     Client,
     Origin,
     Response,
+    Stalled,
     Tls,
     Unreachable,
     is_loopback,
@@ -475,6 +476,8 @@ class Repository:
                     length=length,
                     tls=self.endpoint.tls if is_home else self._find_tls(_origin_of(url)),
                 )
+            except Stalled:
+                raise  # a TLS server has an answer to a plain request, or hangs up
             except Unreachable:
                 if not self._turns_to_tls(url, None):
                     raise

@@ -207,6 +207,16 @@ def test_a_stall_is_given_up_and_gone_on_with(
     assert remote.content(name, "noise") == NOISE
 
 
+def test_a_registry_that_stalls_at_first_is_not_taken_for_one_with_tls(
+    remote: Remote, registry: ScriptedRegistry, name: str
+):
+    registry.faults.append(once(lambda handler: handler.registry.released.wait(0.6), TAG))
+
+    remote._replace(idle_seconds=0.3).pull(name)
+
+    assert remote.content(name, "noise") == NOISE
+
+
 def test_a_registry_without_ranges_sends_all_of_it_again(
     remote: Remote, registry: ScriptedRegistry, name: str
 ):
