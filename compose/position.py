@@ -11,7 +11,6 @@ import re
 _TOKEN = r"""
     "(?:[^"\\]|\\.)*"?            # a double-quoted scalar
     | '(?:[^']|'')*'?             # a single-quoted one
-    | \$ (?: \{[^}]*\}? | \w+ ) (?: \$\{[^}]*\}? | [^\s"',\[\]{}:#] )* (?=:?[^"']*["'])  # in quotes
     | (?: \$\{[^}]*\}? | [^\s:,\[\]{}#] )   # or a plain one, to the next mark of the syntax
       (?: \$\{[^}]*\}? | [^\s,\[\]{}:#] | :(?=\S) | (?<=\S)\# | [ ](?=[^\s#:]) )*
     """
@@ -146,8 +145,13 @@ class Excerpt:
     def width(self) -> int:
         """How many characters are meant: the scalar or key that begins at the column, at least
         one."""
-        found = re.compile(_TOKEN, re.VERBOSE).match(self.text, self.column - 1)
-        return max(1, len(found[0].rstrip())) if found else 1
+        start = self.column - 1
+        # a line may be as long as the file, and be shown once for each of its words
+        found = re.compile(_TOKEN, re.VERBOSE).match(self.text, start, start + _MAXIMUM)
+        marked = found[0] if found else ""
+        if marked.startswith("$"):  # a variable in a quoted text
+            marked = re.split("[\"']", marked, maxsplit=1)[0]
+        return max(1, len(marked.rstrip()))
 
     def __str__(self) -> str:
         before, marked, after = self._window()

@@ -44,7 +44,11 @@ from compose.position import File  # noqa: E402
 
 SLOWEST = 5
 """Seconds of CPU; a normal run takes ten milliseconds."""
-ENVIRONMENT = {"HOME": "/home/nobody", "TAG": "1.2", "EMPTY": "", "DOLLAR": "$A", "PWD": "/"}
+ENVIRONMENT = {
+    "HOME": "/home/nobody", "TAG": "1.2", "EMPTY": "", "DOLLAR": "$A", "PWD": "/",
+    # nobody is asked for what a changed name says
+    "COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false", "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false",
+}  # fmt: skip
 PIECES = [
     "&a ", "*a", "<<: *a", "<<: [*a, *a]", "!reset ", "!override ", "!!binary ", "!!int ", "!!str ", "? ",
     "---\n", "...\n", "%YAML 1.1\n", "\t", "\r\n", "\ufeff", "\0", "\x1b[31m", "\u2028", "\U0001f600", "\udc80",
@@ -53,6 +57,7 @@ PIECES = [
     "2024-01-01", "12:30", "-", "- ", ": ", ":", ",", "#", " #", "x-", "services:", "image: a", "extends: web",
     "extends: {file: compose.yaml, service: web}", "include: [compose.yaml]", "depends_on: [web]", "env_file: .",
     "env_file: /dev/zero", "label_file: [.env]", "network_mode: service:web", "ports: ['80-90:80']", "volumes: ['a:b:c']",
+    "include: ['git://h/a']", "include: ['oci://h/a:1']", "include: ['git@-h:a#..']", "{file: 'https://h/a.git#-x'}",
     "profiles: [a]", "deploy: {replicas: 3}", "../", "~/", "C:\\", "//", "external: true", "name: a", "=", "export ",
 ]  # fmt: skip
 

@@ -295,6 +295,23 @@ def test_a_file_name_with_a_null_byte_names_no_file(project: Path, text: str, sa
     assert config(project).startswith(f"compose.yaml:{said}: the name holds a null byte\n")
 
 
+def test_twenty_thousand_unset_variables_of_one_line_are_told_in_bounded_time(project: Path):
+    """Each shows its place in a line of 160 KB; looking at all of it for each took half a minute."""
+    words = " ".join(f"$V{number}Q" for number in range(20_000))
+    write(project, f"x-a: '{words}'\nservices: {{web: {{imge: a}}}}\n")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert "error E030" in config(project)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 15
+
+
+def test_three_thousand_braces_that_never_close_are_told_in_bounded_time(project: Path):
+    """The part that the caret marks is found in one go, without trying all ways to divide it."""
+    write(project, f"x-a: '{'${A' * 3000}'\nservices: {{web: {{image: a}}}}\n")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert "error E020" in config(project)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 5
+
+
 def test_a_name_of_a_megabyte_gives_a_short_message(project: Path):
     write(project, f"services:\n  web:\n    image: a\n    ? {'b' * 1_000_000}\n    : 1\n")
     said = config(project)

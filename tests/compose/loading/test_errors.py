@@ -926,7 +926,7 @@ compose.yaml:6:12: warning W001: The "HERE" variable is not set. Defaulting to a
     |            ^^^^^^^^^
 compose.yaml:7:31: warning W001: The "NAME" variable is not set. Defaulting to a blank string.
   7 |     labels: {url: "postgres://${NAME}:${WORD}@db"}
-    |                               ^^^^^^^
+    |                               ^^^^^^^^^^^^^^^^^^
 compose.yaml:7:39: warning W001: The "WORD" variable is not set. Defaulting to a blank string.
   7 |     labels: {url: "postgres://${NAME}:${WORD}@db"}
     |                                       ^^^^^^^^^^
