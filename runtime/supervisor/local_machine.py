@@ -194,6 +194,9 @@ class LocalMachine:
     # --- the end
 
     async def remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
+        if record.options.cgroup_parent:
+            # a supervisor that was killed may have left a folder there that nobody else looks for
+            await tasks.in_thread(groups.try_remove, self._desk.plan_of(record))
         await tasks.in_thread(
             lambda: lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
         )
