@@ -9,7 +9,6 @@ declares as `on_change="nothing"` does not. Source: reference cli.md 6.2 and 19 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 
 from compose.model.attribute import given, table_of
@@ -45,6 +44,8 @@ def resource_hash(resource: Network | Volume) -> str:
 
 def hash_of(leaves: Fingerprint) -> str:
     """The config hash, as the label holds it."""
+    import hashlib  # with OpenSSL, 2 ms that a `down` does without
+
     text = "\n".join(f"{name}={leaves[name]}" for name in sorted(leaves))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -70,6 +71,8 @@ def _word(was: bool, is_now: bool) -> str:
 
 
 def digest(text: str | bytes) -> str:
+    import hashlib
+
     data = text.encode(errors="surrogateescape") if isinstance(text, str) else text
     return hashlib.sha256(data).hexdigest()[:16]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 
@@ -143,5 +142,7 @@ def _files(project: Project, names: tuple[str, ...]) -> Iterable[str]:
 def _digest(path: str) -> str:
     if not os.path.isfile(path):
         return ""
+    import hashlib
+
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -194,13 +194,15 @@ class LocalMachine:
     # --- the end
 
     async def remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
+        await tasks.in_thread(lambda: self._remove_container(record, volumes=volumes))
+
+    def _remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
         if record.options.cgroup_parent:
             # a supervisor that was killed may have left a folder there that nobody else looks for
-            await tasks.in_thread(groups.try_remove, self._desk.plan_of(record))
-        await tasks.in_thread(
-            lambda: lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
-        )
-        await tasks.in_thread(networks.drop_machine_bridge, self._database, self._paths)
+            groups.try_remove(self._desk.plan_of(record))
+        lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
+        if record.options.is_on_machine_bridge:
+            networks.drop_machine_bridge(self._database, self._paths)
 
     async def remove_network(self, network_id: str) -> None:
         record = self._database.find_network(network_id)
