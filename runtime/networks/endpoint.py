@@ -313,6 +313,15 @@ def attach(plans: Sequence[EndpointPlan], *, pid: int = 0, namespace_fd: int = -
         except OSError:
             detach(plans)
             raise
+    if gone := [plan.link for plan in plans if plan.link not in made]:
+        detach(plans)
+        raise RuntimeFault(
+            f"{plans[0].container}: cannot connect to its networks",
+            code="E610",
+            tried=_tried(plans),
+            answered=f"{gone[0]} is gone as soon as it was made",
+            hint="its other end goes with the namespace of a container that died",
+        )
     return _attachment(plans, made)
 
 

@@ -3,6 +3,9 @@
 import pytest
 
 from runtime.errors import NotFound, RuntimeFault
+from runtime.linux import netlink
+from runtime.linux.netlink import Link
+from runtime.networks import endpoint
 from runtime.networks.addresses import Lease
 from runtime.networks.endpoint import EndpointPlan, host_gateways, plan_endpoints
 from runtime.values import (
@@ -144,3 +147,28 @@ def test_what_cannot_be_is_refused_before_anything_is_made(endpoint: Endpoint, m
 def test_a_network_that_is_not_there_is_named():
     with pytest.raises(NotFound, match="shop-web-1: network nowhere is not there"):
         plan(on("nowhere"))
+
+
+def test_a_link_that_goes_with_its_dead_container_is_no_defect_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    plans = plan(on("front"))
+    bridge = Link(
+        name=plans[0].bridge,
+        index=7,
+        is_up=True,
+        kind="bridge",
+        master=0,
+        peer_index=0,
+        alias="",
+        mac_address="",
+    )
+    taken_away: list[str] = []
+    monkeypatch.setattr(netlink, "find_links", lambda names: {bridge.name: bridge})
+    monkeypatch.setattr(netlink, "commit", lambda requests, *, step: {})
+    monkeypatch.setattr(endpoint, "detach_links", taken_away.extend)
+    with pytest.raises(RuntimeFault) as caught:
+        endpoint.attach(plans, pid=1)
+    assert caught.value.code == "E610"
+    assert caught.value.answered == f"{plans[0].link} is gone as soon as it was made"
+    assert taken_away == [plans[0].link]
