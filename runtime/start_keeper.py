@@ -251,9 +251,7 @@ def _open_log(project: ProjectPaths) -> int:
     while True:
         try:
             files.ensure_directory(project.run)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            with faults.point("open engine log"):
-                return os.open(project.engine_log, flags, 0o600)
+            return files.open_log(project.engine_log)
         except FileNotFoundError:
             # a keeper that is just ending removed the folder in between
             continue

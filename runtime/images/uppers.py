@@ -85,10 +85,4 @@ def _ensure_mounted(folder: Path) -> None:
         return
     files.ensure_directory(folder)
     with system_call("cannot make memory for a container's changes", tried=f"mounting {folder}"):
-        mount = mounts.make_filesystem("tmpfs", ("mode=700",), source="upper")
-        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            mounts.attach(mount, place)
-        finally:
-            os.close(place)
-            os.close(mount)
+        mounts.mount_at(folder, "tmpfs", ("mode=700",), source="upper")

@@ -54,6 +54,7 @@ def main(data: str, run: str, project_id: str, ready: str, **parts: Any) -> None
     early: Supervision | None = None
     if is_early:
         early = _spawn_supervisor(paths, project_id, listener, parts)
+        # loaded now, used below
         from runtime.keeper import keeping  # noqa: F401
 
         project_id = files.read_line(TELL)

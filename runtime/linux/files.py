@@ -48,11 +48,16 @@ def read_line(descriptor: int) -> str:
     return line.decode() if byte else ""
 
 
+def open_log(path: Path) -> int:
+    """A descriptor that appends to the file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    with faults.point("open engine log"):
+        return os.open(path, flags, 0o600)
+
+
 def write_output_to(path: Path) -> None:
     """What this process prints is appended to the file."""
-    with faults.point("open engine log"):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
+    descriptor = open_log(path)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)

@@ -95,6 +95,26 @@ def attach(mount: int, target: int) -> None:
         calls.move_mount(mount, b"", target, b"", _MOVE_FROM_EMPTY | _MOVE_TO_EMPTY)
 
 
+def mount_at(
+    folder: str | os.PathLike[str],
+    kind: str,
+    data: Iterable[str] = (),
+    *,
+    source: str = "",
+    attributes: int = 0,
+) -> None:
+    """Mount a new file system on a folder of ours."""
+    mount = make_filesystem(kind, data, source=source, attributes=attributes)
+    try:
+        place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            attach(mount, place)
+        finally:
+            os.close(place)
+    finally:
+        os.close(mount)
+
+
 def set_attributes(
     mount: int,
     *,

@@ -7,12 +7,14 @@ our bridges alone, so foreign traffic is untouched. Source: D50, D51, V44, V45; 
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 
 from runtime.frozen import dataclass
 from runtime.linux import conntrack, nftables, xtables
+from runtime.linux.netlink_socket import NetlinkError
 from runtime.linux.nftables import (
     Chain,
     Hook,
@@ -272,10 +274,18 @@ class ProjectFirewall:
     def _replace(self, state: FirewallState) -> None:
         with links.refusals("cannot change the firewall", tried=f"replace table {self.name}"):
             table = table_of(self.name, state)
-            if nftables.count_rules(self.name) is None:
-                self._send(nftables.make_table(table), step="make table")
-            else:
+            if nftables.count_rules(self.name) is not None or not self._make(table):
                 self._send(nftables.replace_table(table), step="replace table")
+
+    def _make(self, table: Table) -> bool:
+        """False when it is there: the table of a shared network is every project's to make."""
+        try:
+            self._send(nftables.make_table(table), step="make table")
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            return False
+        return True
 
     def _send(self, batch: bytes, *, step: str) -> None:
         """On one socket for as long as this lives, since closing it waits for the kernel."""

@@ -16,8 +16,9 @@ sys.path += filter(os.path.isabs, os.environ.get("PYCOMPOSE_LIBRARIES", "").spli
 
 
 def find_libraries() -> None:
-    """Begin again with `site`, which knows every way in which a package can be installed."""
-    if not sys.flags.no_site:
+    """Where they are not, begin again with `site`, which knows every way in which a package can be
+    installed."""
+    if not sys.flags.no_site or PathFinder.find_spec("pyroute2") is not None:
         return
     os.set_inheritable(3, True)
     os.set_inheritable(4, True)
@@ -25,8 +26,7 @@ def find_libraries() -> None:
 
 
 if __name__ == "__main__":
-    if PathFinder.find_spec("pyroute2") is None:
-        find_libraries()
+    find_libraries()
 
     from runtime.supervisor.main import main
 

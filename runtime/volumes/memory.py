@@ -35,15 +35,7 @@ def _mount(folder: Path, options: Iterable[str], source: str) -> None:
     parsed = mount_options.parse_options(options)
     with faults.point("make shared memory"):
         folder.mkdir(parents=True, exist_ok=True)
-    mount = mounts.make_filesystem(
-        "tmpfs", parsed.data, source=source, attributes=parsed.attributes
-    )
-    place = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        mounts.attach(mount, place)
-    finally:
-        os.close(place)
-        os.close(mount)
+    mounts.mount_at(folder, "tmpfs", parsed.data, source=source, attributes=parsed.attributes)
 
 
 def remove(folder: Path) -> None:

@@ -18,10 +18,7 @@ if __name__ == "__main__":
 
     from runtime.supervisor.__main__ import find_libraries
 
-    try:
-        import pyroute2  # noqa: F401
-    except ImportError:
-        find_libraries()
+    find_libraries()
 
     from runtime import start_keeper
     from runtime.supervisor import stops
