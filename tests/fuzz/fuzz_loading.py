@@ -281,6 +281,8 @@ HABITS = (
     ),  # which is a default then
     re.compile(r"E034: a port needs a `target`"),  # nor is `target: 0`
     re.compile(r'^\+ *"count": -1', re.MULTILINE),  # nor `count: 0` of a device: then it is all
+    re.compile(r"^    extends:$", re.MULTILINE),  # kept where the base is null, without its file
+    re.compile(r"E015: more than 100000 values"),  # a range of ports is printed port by port
     re.compile(r'E036: `""`'),  # a variable without a name, which an env file may have
     re.compile(r"E087: `[^`]*=` is no"),  # a host without an address
     re.compile(r"E096: one of `file`"),  # nor an empty source of a config
