@@ -21,6 +21,20 @@ class ReadySet:
         self.lost: dict[int, int] = {}
         """Actions that can not be done any more -> the failed one that is to blame."""
 
+    @property
+    def serious(self) -> dict[int, Exception]:
+        """The failures but for those that only optional successors felt."""
+        blamed = set(self.lost.values())
+        return {
+            number: error
+            for number, error in self.failures.items()
+            if number in blamed or not self._is_optional(number)
+        }
+
+    def _is_optional(self, number: int) -> bool:
+        later = self._plan.successors(number)
+        return bool(later) and all(self._plan.is_optional(number, one) for one in later)
+
     def take(self) -> list[int]:
         """The actions that may start; each is given out once."""
         ready, self._ready = self._ready, []

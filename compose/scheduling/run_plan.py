@@ -41,15 +41,16 @@ async def run_plan(
             # waiting is no work: it must not hold a slot that what it waits for needs
             async with slots if slots and not isinstance(action, WaitFor) else nullcontext():
                 if isinstance(action, WaitFor) and not action.needed_by:
-                    with tasks.move_on_after(None) as scope:
-                        final_waits.append(scope)
-                        await perform(action)
+                    # nothing depends on them: a failure is told now, not when the last is ready
+                    if not ready.serious:
+                        with tasks.scope() as scope:
+                            final_waits.append(scope)
+                            await perform(action)
                 else:
                     await perform(action)
         except Exception as error:
             ready.failed(number, error)
-            # nothing depends on them: the failure is to be told now, not when the last is ready
-            for scope in final_waits:
+            for scope in final_waits if ready.serious else ():
                 scope.cancel()
         else:
             ready.finished(number)
@@ -65,22 +66,13 @@ async def run_plan(
 
 
 def _report(plan: Plan, ready: ReadySet, on_optional: OnOptional | None) -> None:
-    serious = {
-        number: error
-        for number, error in ready.failures.items()
-        if not _is_optional(plan, number) or number in ready.lost.values()
-    }
+    serious = ready.serious
     if on_optional is not None:
         for number in ready.failures.keys() - serious.keys():
             on_optional(plan.action(number), ready.failures[number])
     if serious:
         first = next(iter(serious.values()))
         raise _failure(plan, serious) from first
-
-
-def _is_optional(plan: Plan, number: int) -> bool:
-    later = plan.successors(number)
-    return bool(later) and all(plan.is_optional(number, one) for one in later)
 
 
 def _failure(plan: Plan, failures: dict[int, Exception]) -> ActionFailed:

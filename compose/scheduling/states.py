@@ -27,6 +27,8 @@ class States:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: dict[str, RunState] = {}
+        self._told: set[str] = set()
+        """Whose state came as an event."""
         self._removed: set[str] = set()
         self._changed = tasks.event()
         self._watching = tasks.event()
@@ -47,10 +49,20 @@ class States:
         return known
 
     def put(self, container_id: str, state: RunState) -> None:
-        """What an act has answered; an older state than the known one is ignored."""
+        """What an act has answered. It came on a connection of its own, so it may be older than
+        what the events have told of the same run, and is ignored then."""
+        known = self._known.get(container_id)
+        is_told = container_id in self._told
+        if known is None or state.generation >= known.generation + is_told:
+            self._known[container_id] = state
+            self._told.discard(container_id)
+            self._wake()
+
+    def _hear(self, container_id: str, state: RunState) -> None:
         known = self._known.get(container_id)
         if known is None or state.generation >= known.generation:
             self._known[container_id] = state
+            self._told.add(container_id)
             self._wake()
 
     @property
@@ -82,6 +94,7 @@ class States:
                 async with self._engine.watch() as happenings:
                     # what happened up to here is in the files, what follows comes as an event
                     self._known.clear()
+                    self._told.clear()
                     self._coming_back.clear()
                     self._watching.set()
                     self._wake()
@@ -101,9 +114,10 @@ class States:
                 self._removed.add(event.id)
                 self._wake()
             elif state is not None:
-                self.put(event.id, state)
+                self._hear(event.id, state)
             else:
                 self._known.pop(event.id, None)
+                self._told.discard(event.id)
                 self._wake()
         for listener in self._listeners:
             listener(event, state)

@@ -272,7 +272,7 @@ HABITS = (
     re.compile(r'^\+ *"\$\$.*": |^\+ *".*\$\$.*": ', re.MULTILINE),  # $ in a key is printed as $$
     re.compile(r'^\+ *"context": ', re.MULTILINE),  # `context: ""` is not printed
     re.compile(r'^\+ *"name": ', re.MULTILINE),  # nor `name: ""`
-    re.compile(r"`(capabilities|command)` is missing"),  # nor what is empty or null
+    re.compile(r"`(capabilities|command|model)` is missing"),  # nor what is empty or null
     re.compile(
         r"E034: (a device needs a `target`|`(source|type)` is missing)"
     ),  # nor any other empty text
