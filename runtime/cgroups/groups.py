@@ -105,9 +105,11 @@ def _make_once(hierarchy: Hierarchy, top: str, path: str) -> None:
 
 
 def _make_folder(folder: str) -> None:
-    is_ours_by_name = f"/{trees.PREFIX}" in folder
+    mode = 0o755 if f"/{trees.PREFIX}" in folder else _MARKED
     with faults.point("mkdir cgroup"), suppress(FileExistsError):
-        os.mkdir(folder, 0o755 if is_ours_by_name else _MARKED)
+        os.mkdir(folder, mode)
+        # whatever our umask: programs of every user read their limits there
+        os.chmod(folder, mode)
 
 
 def _is_ours(folder: str) -> bool:

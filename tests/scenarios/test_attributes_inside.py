@@ -112,8 +112,9 @@ CASES: dict[str, Case] = {
         {"user": "1000", "hostname": "box"},
     ),
     "read-only": Case(
-        "touch /x; touch /run/x && echo run; touch /dev/shm/x && echo shm; touch /etc/x",
-        "touch: /x: Read-only file system run shm touch: /etc/x: Read-only file system",
+        "touch /x; touch /run/x && echo run; touch /dev/shm/x && echo shm; touch /etc/x; : >> /etc/hosts",
+        "touch: /x: Read-only file system run shm touch: /etc/x: Read-only file system"
+        " sh: can't create /etc/hosts: Read-only file system",
         {"read_only": True, "tmpfs": "/run"},
     ),
     "tmpfs": Case(
@@ -168,6 +169,11 @@ CASES: dict[str, Case] = {
         f"{group_file('memory/memory.limit_in_bytes', 'memory.max')}; {group_file('memory/memory.memsw.limit_in_bytes', 'memory.swap.max')}",
         "67108864 134217728" if V1 else "67108864 67108864",
         {"mem_limit": "64m"},
+    ),
+    "mem-limit-as-a-user-reads-it": Case(
+        group_file("memory/memory.limit_in_bytes", "memory.max"),
+        "67108864",
+        {"mem_limit": "64m", "user": "1000"},
     ),
     "memswap-limit": Case(
         group_file("memory/memory.memsw.limit_in_bytes", "memory.swap.max"),

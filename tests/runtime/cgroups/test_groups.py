@@ -27,6 +27,15 @@ def test_a_leaf_stands_in_every_tree_and_goes_with_its_parents(real):
     assert real.folders() == ()
 
 
+def test_a_program_of_any_user_may_read_its_limits_whatever_our_umask(real):
+    before = os.umask(0o077)
+    try:
+        plan = real.create("c1")
+    finally:
+        os.umask(before)
+    assert {os.stat(folder).st_mode & 0o777 for folder in knobs.folders_of(plan)} == {0o755}
+
+
 def test_the_parents_stay_while_another_leaf_is_there(real):
     one, other = real.create("c1"), real.create("c2")
     groups.remove(one)
