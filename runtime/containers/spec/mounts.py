@@ -42,7 +42,7 @@ def build_mounts(
     asked = collect(options, context)
     made = [_build(mount, context) for mount in asked] + _file_mounts(options, context)
     targets = {entry["destination"] for entry in made}
-    made += _network_files(context, targets)
+    made += _network_files(options, context, targets)
     made += _shared_memory(modes, context, targets)
     made.sort(key=lambda entry: _depth(entry["destination"]))
     defaults = _defaults(options, security, modes, context)
@@ -145,10 +145,13 @@ def _is_replaced(entry: spec.Mount, targets: set[str], made: list[spec.Mount]) -
     return any(each["destination"] == target for each in made)
 
 
-def _network_files(context: SpecContext, targets: set[str]) -> list[spec.Mount]:
-    """Files of ours, changed in place by container and engine alike, so never read-only
-    (D40, D44).
+def _network_files(
+    options: ContainerOptions, context: SpecContext, targets: set[str]
+) -> list[spec.Mount]:
+    """Files of ours (D40, D44). The engine changes them from outside; below a read-only root the
+    container may not, or it had three files without a limit on the host's disk.
     """
+    access = "ro" if options.read_only else "rw"
     files = {
         "/etc/resolv.conf": context.resolv_file,
         "/etc/hostname": context.hostname_file,
@@ -156,7 +159,7 @@ def _network_files(context: SpecContext, targets: set[str]) -> list[spec.Mount]:
     }
     return [
         spec.Mount(
-            destination=target, type="bind", source=source, options=["rbind", "rw", "rprivate"]
+            destination=target, type="bind", source=source, options=["rbind", access, "rprivate"]
         )
         for target, source in files.items()
         if source and target not in targets

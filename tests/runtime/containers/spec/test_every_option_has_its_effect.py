@@ -21,6 +21,11 @@ from runtime.values import (
 OTHER = "beef" * 16
 MIB = 1024 * 1024
 
+
+def _our_file(name: str, access: str) -> str:
+    return f'mounts /etc/{name}: {{"type": "bind", "source": "/data/c/files/{name}", "options": ["rbind", "{access}", "rprivate"]}}'
+
+
 EFFECTS: dict[str, tuple[object, list[str]]] = {
     # process
     "command": (("run", "-v"), ['- process.args: ["serve"]', '+ process.args: ["run", "-v"]']),
@@ -63,7 +68,15 @@ EFFECTS: dict[str, tuple[object, list[str]]] = {
     "init": (True, ["+ process.reaper: true"]),
     "umask": (0o27, ["+ process.user.umask: 23"]),
     # files
-    "read_only": (True, ["- root.readonly: false", "+ root.readonly: true"]),
+    "read_only": (
+        True,
+        [
+            *(f"- {_our_file(name, 'rw')}" for name in ("hostname", "hosts", "resolv.conf")),
+            "- root.readonly: false",
+            *(f"+ {_our_file(name, 'ro')}" for name in ("hostname", "hosts", "resolv.conf")),
+            "+ root.readonly: true",
+        ],
+    ),
     "mounts": (
         (Mount(type="bind", source="/src", target="/app"),),
         [

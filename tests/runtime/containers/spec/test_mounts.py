@@ -253,6 +253,9 @@ def test_a_read_only_root_leaves_writable_what_programs_need(build):
     assert [target for target, entry in made.items() if "ro" in entry["options"]] == [
         "/sys",
         "/sys/fs/cgroup",
+        "/etc/resolv.conf",
+        "/etc/hostname",
+        "/etc/hosts",
     ]
 
 
