@@ -5,7 +5,7 @@ the keeper's within the container's reach. So PID 1 becomes a static program of 
 written here as machine code, executed from a sealed file in memory: one system call at its start,
 two in a loop and one at the end. Source: L62; the calling conventions in syscall(2); elf(5).
 
-    start:  close(0)                           the child waits for this before it executes
+    start:  close(HELD)                        the child waits for this before it executes
     wait:   signal = rt_sigtimedwait(every signal)        all are blocked, so none is lost
             if signal is not SIGCHLD: kill(child, signal); go to wait
     reap:   pid = wait4(-1, WNOHANG); if none: go to wait
@@ -28,10 +28,12 @@ TITLE = "/sbin/docker-init"
 
 _CHILD = (0x7FFFFFFF).to_bytes(4, "little")
 """Stands in the code for the child's pid."""
+_HELD = (0x7FFFFFFE).to_bytes(4, "little")
+"""Stands in the code for the number of the descriptor that is closed first."""
 
 _CODE = {
     "x86_64": (
-        "31ff6a03580f05"  # close(0)
+        "bffeffff7f6a03580f05"  # close(HELD)
         "6aff"  # push -1                   the set: every signal
         "4889e731f631d26a08415a"  # wait:   rdi, rsi, rdx, r10 = set, none, none, 8
         "b8800000000f05"  # rt_sigtimedwait
@@ -49,7 +51,7 @@ _CODE = {
         "b8e70000000f05"  # leave: exit_group
     ),
     "aarch64": (
-        "000080d2280780d2010000d4"  # close(0)
+        "00050018280780d2010000d4"  # close(HELD)
         "14008092f40f1ff8"  # push -1
         "e0030091010080d2020080d2030180d2281180d2010000d4"  # wait: rt_sigtimedwait
         "1f0000712dffff54"  # cmp; b.le wait
@@ -64,6 +66,7 @@ _CODE = {
         "00000211"  # killed: w0 += 128
         "c80b80d2010000d4"  # leave: exit_group
         "ffffff7f"  # CHILD
+        "feffff7f"  # HELD
     ),
 }
 _MACHINES = {"x86_64": 62, "aarch64": 183}
@@ -74,7 +77,7 @@ _MFD_EXEC = 0x10
 _EVERY_SEAL = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-def program(machine: str, child: int) -> bytes:
+def program(machine: str, child: int, held: int) -> bytes:
     """The executable for a child of that pid. Pure. Raises RuntimeFault for another machine."""
     if machine not in _CODE:
         raise RuntimeFault(
@@ -83,6 +86,7 @@ def program(machine: str, child: int) -> bytes:
             hint="use an image that brings a reaper of its own",
         )
     code = bytes.fromhex(_CODE[machine]).replace(_CHILD, child.to_bytes(4, "little"))
+    code = code.replace(_HELD, held.to_bytes(4, "little"))
     return _headers(_MACHINES[machine], _HEADERS + len(code)) + code
 
 
@@ -103,7 +107,7 @@ def stay_behind(arguments: list[str], *, tty: bool) -> None:
 
     The channel to the keeper ends when both have executed, as it does with one process.
     """
-    program(os.uname().machine, 1)  # raises now or never
+    program(os.uname().machine, 1, 0)  # raises now or never
     # before the fork: a signal for the child must not kill or miss either of the two
     processes.block_signals()
     waiting, held = os.pipe2(os.O_CLOEXEC)
@@ -128,12 +132,10 @@ def _wait_for_the_reaper(waiting: int) -> None:
 
 
 def _become_reaper(child: int, held: int, arguments: list[str]) -> None:
-    os.dup2(held, 0, inheritable=True)
-    # its streams would keep the log open after the child has closed it
-    for number in (1, 2):
-        os.close(number)
+    """Its streams stay the program's: people write to /proc/1/fd/1 to have a line in the log."""
+    os.set_inheritable(held, True)
     descriptor = _open_memory()
-    os.write(descriptor, program(os.uname().machine, child))
+    os.write(descriptor, program(os.uname().machine, child, held))
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _EVERY_SEAL)
     with faults.point("execute reaper"):
         os.execve(descriptor, [TITLE, "--", *arguments], {})

@@ -16,25 +16,28 @@ from tests.runtime.init.driver import Box
 
 
 def test_it_is_a_whole_executable():
-    image = reaper.program("x86_64", 2)
+    image = reaper.program("x86_64", 2, 3)
     assert image[:4] == b"\x7fELF"
     assert struct.unpack_from("<QQ", image, 96) == (len(image), len(image))
 
 
-def test_the_childs_pid_stands_in_the_code():
-    assert (77).to_bytes(4, "little") in reaper.program("aarch64", 77)
+@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
+def test_the_childs_pid_and_the_descriptor_stand_in_the_code(machine: str):
+    image = reaper.program(machine, 77, 78)
+    assert (77).to_bytes(4, "little") in image
+    assert (78).to_bytes(4, "little") in image
 
 
 def test_another_machine_is_refused_by_name():
     with pytest.raises(RuntimeFault) as caught:
-        reaper.program("sparc", 2)
+        reaper.program("sparc", 2, 3)
     assert str(caught.value) == "`init: true` is not available on sparc"
 
 
 def test_the_listing_is_what_an_assembler_makes_of_it(tmp_path: Path):
     """Only where binutils is there: the code as the disassembler reads it ends with its last call."""
     image = tmp_path / "reaper"
-    image.write_bytes(reaper.program("x86_64", 2))
+    image.write_bytes(reaper.program("x86_64", 2, 3))
     command = ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--start-address=120", image]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -103,11 +106,18 @@ def test_orphans_are_reaped(box: Box):
 
 
 @pytest.mark.kernel
-def test_nothing_is_open_in_it_and_it_holds_no_more_power_than_the_program(box: Box):
-    ended = box.run(
-        "ls /proc/1/fd; grep -h Cap /proc/1/status /proc/self/status | sort | uniq -c", init=True
-    )
+def test_it_holds_no_more_power_than_the_program(box: Box):
+    ended = box.run("grep -h Cap /proc/1/status /proc/self/status | sort | uniq -c", init=True)
     assert [line.split()[0] for line in ended.output.splitlines()] == ["2"] * 5
+
+
+@pytest.mark.kernel
+def test_its_streams_are_the_programs_and_nothing_else_is_open_in_it(box: Box):
+    """A job of cron has its lines logged in this way, and a server's console its commands."""
+    ended = box.run(
+        "exec >/dev/null; ls /proc/1/fd >/proc/1/fd/1; echo job >/proc/1/fd/1", init=True
+    )
+    assert ended.output == "0\n1\n2\njob\n"
 
 
 @pytest.mark.kernel
