@@ -223,6 +223,9 @@ class RootFilesystem:
 
     lowers: tuple[str, ...] = ()
     """Overlay lowers, topmost first. Without `upper`: a single folder, bound."""
+    laid: tuple[tuple[str, str, int, int, int, str], ...] = ()
+    """Entries (linux/overlay_entries.py) of a layer above the lowers that lives as long as the
+    mount does; the init lays them."""
     upper: str = ""
     work: str = ""
     volatile: bool = False
@@ -411,6 +414,9 @@ class Roster:
     has released yet. A process that is not here is no child of this keeper (R11)."""
 
     processes: tuple[ProcessRecord, ...] = ()
+    lays_entries: bool = False
+    """Whether its inits know `RootFilesystem.laid`: one of an older version would leave it out, and
+    with it what hides the host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

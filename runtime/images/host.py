@@ -1,11 +1,11 @@
 """`image: host`: the machine's own file system, copy on write, without what is private. No image,
 no registry.
 
-Overlay of `/` under an upper that already holds what hides the rest (host_view.py decides, this
-lays it down). /etc, /run and /var are those of a template (host_template.py), which comes in on the
-first of three ways that the machine allows: redirects to it within `/`, a second lower on another
-file system (on the same one the kernel answers ELOOP), or a copy into each upper. Source: DESIGN.md
-6.
+Overlay of `/` under a layer of what hides the rest (host_view.py decides it), which each init lays
+in memory, so that an upper holds nothing but what its container changed. /etc, /run and /var are
+those of a template (host_template.py), which a container keeps for life. It comes in on the first
+of three ways that the machine allows: redirects to it within `/`, a further lower on another file
+system (on the same one the kernel answers ELOOP), or a copy into each upper. Source: DESIGN.md 6.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.images.host_template import copy_template, ensure_template, lay_entries
+from runtime.images.host_template import copy_template, ensure_template
 from runtime.images.host_view import (
+    EMPTIED,
     MADE_ANEW,
-    Entry,
     MountPoint,
     View,
     entry_like,
@@ -31,6 +31,7 @@ from runtime.images.host_view import (
 )
 from runtime.images.lower_view import is_opaque
 from runtime.linux import faults, files
+from runtime.linux.overlay_entries import REDIRECT, Entry, lay_entries
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths
 from runtime.values import ImageConfig
@@ -51,6 +52,8 @@ ARCHITECTURES = {
 }
 # As long as one `up` takes: ten services should not read /etc ten times
 _VIEW_SECONDS = 2.0
+_TEMPLATE = "template"
+"""Beside the upper: a symlink with the name of the container's template."""
 
 
 class _Look(NamedTuple):
@@ -59,11 +62,10 @@ class _Look(NamedTuple):
     at: float
 
 
-class _Prepared(NamedTuple):
-    entries: tuple[Entry, ...]
-    lowers: tuple[str, ...]
-    copied: Path | None
-    """The template, where each upper gets a copy of it."""
+class _Template(NamedTuple):
+    path: Path
+    way: str
+    """How it comes in: redirect, lower, copy."""
     at: float
 
 
@@ -105,29 +107,66 @@ class HostImage:
         self._mounts = mounts
         self._follows_redirects = follows_redirects()
         self._look: _Look | None = None
-        self._prepared: _Prepared | None = None
+        self._prepared: _Template | None = None
 
     def root_filesystem(self, upper: Path, work: Path) -> RootFilesystem:
-        """Prepare the upper, unless that was done, and say how the root is mounted."""
+        """Prepare the container's folder, unless that was done, and say how the root is mounted."""
         look = self._look_around()
-        lowers: tuple[str, ...] = (str(self._top),)
-        # An upper that redirects names its template itself: /etc need not be read again for it
-        if not (look.can_redirect and _is_prepared(upper)):
-            prepared = self.prepare()
-            lowers = prepared.lowers
-            if not _is_prepared(upper):
-                _lay_upper(upper, prepared)
+        template = self._find_template(upper)
+        if template is None and not _hides_by_itself(upper):
+            template = self._begin(upper)
+        lowers = [str(self._top)]
+        if not look.can_redirect and (lower := template or self._further_lower()):
+            lowers.insert(0, str(lower))
         return RootFilesystem(
-            lowers=lowers, upper=str(upper), work=str(work), inner_binds=look.view.inner_binds
+            lowers=tuple(lowers),
+            laid=self._laid_over(template, look) if template else (),
+            upper=str(upper),
+            work=str(work),
+            inner_binds=look.view.inner_binds,
         )
 
-    def prepare(self) -> _Prepared:
+    def prepare(self) -> _Template:
         """Read the machine, unless that was done a moment ago. May be called early, beside other
         work.
         """
         if self._prepared is None or time.monotonic() - self._prepared.at > _VIEW_SECONDS:
             self._prepared = self._prepare(self._look_around())
         return self._prepared
+
+    def _find_template(self, upper: Path) -> Path | None:
+        """The one that the container has, if its upper needs it."""
+        try:
+            template = self._store / os.readlink(upper.with_name(_TEMPLATE))
+        except OSError:
+            return None
+        return template if template.is_dir() and not _redirects_to(template, upper) else None
+
+    def _begin(self, upper: Path) -> Path | None:
+        """Give a new container the template of today; None when the upper holds it all."""
+        template = self.prepare()
+        if template.way == "copy":
+            _lay_upper(upper, self._look_around().view.over_root, template.path)
+            return None
+        files.ensure_directory(upper, mode=0o755)
+        with faults.point("choose host template"):
+            link = upper.with_name(_TEMPLATE)
+            link.unlink(missing_ok=True)
+            link.symlink_to(template.path.name)
+        return template.path
+
+    def _further_lower(self) -> Path | None:
+        """For an upper of an earlier version, which hides by itself but has no /etc."""
+        template = self.prepare()
+        return template.path if template.way == "lower" else None
+
+    def _laid_over(
+        self, template: Path, look: _Look
+    ) -> tuple[tuple[str, str, int, int, int, str], ...]:
+        entries = look.view.over_root
+        if look.can_redirect:
+            entries = (*entries, *self._redirected(template), *look.view.shown_of_var)
+        return tuple((*entry,) for entry in entries)
 
     def _look_around(self) -> _Look:
         now = time.monotonic()
@@ -138,17 +177,15 @@ class HostImage:
             self._look = _Look(view, can_redirect, now)
         return self._look
 
-    def _prepare(self, look: _Look) -> _Prepared:
-        view = look.view
+    def _prepare(self, look: _Look) -> _Template:
         files.ensure_directory(self._store)
-        template = ensure_template(self._top, self._store, view.skeleton, hidden=self._hidden)
-        top = str(self._top)
+        skeleton = look.view.skeleton
+        template = ensure_template(self._top, self._store, skeleton, hidden=self._hidden)
         if look.can_redirect:
-            anew = self._redirected(template)
-            return _Prepared((*view.over_root, *anew, *view.shown_of_var), (top,), None, look.at)
-        if template.stat().st_dev != self._top.stat().st_dev and is_opaque(template / "etc"):
-            return _Prepared(view.over_root, (str(template), top), None, look.at)
-        return _Prepared(view.over_root, (top,), template, look.at)
+            return _Template(template, "redirect", look.at)
+        is_elsewhere = template.stat().st_dev != self._top.stat().st_dev
+        can_be_lower = is_elsewhere and is_opaque(template / "etc")
+        return _Template(template, "lower" if can_be_lower else "copy", look.at)
 
     def _lies_on_the_top(self, mounts: Sequence[MountPoint]) -> bool:
         """Whether overlay, which crosses no mount, can reach the templates below the top."""
@@ -168,19 +205,28 @@ def host_image(paths: Paths) -> HostImage:
     return HostImage(paths)
 
 
-def _is_prepared(upper: Path) -> bool:
-    return upper.is_dir() and any(os.scandir(upper))
+def _hides_by_itself(upper: Path) -> bool:
+    """Whether it was laid whole: with a copy of the template, or by an earlier version."""
+    return any(is_opaque(upper / name) for name in EMPTIED)
 
 
-def _lay_upper(upper: Path, prepared: _Prepared) -> None:
+def _redirects_to(template: Path, upper: Path) -> bool:
+    """Whether an earlier version, whose supervisor was still there, has laid the upper."""
+    try:
+        target = os.getxattr(upper / "etc", REDIRECT)
+    except OSError:
+        return False
+    return target.endswith(os.fsencode(f"/{template.name}/etc"))
+
+
+def _lay_upper(upper: Path, entries: Sequence[Entry], template: Path) -> None:
     """It gets its name last: an upper without some of its whiteouts would show what they hide."""
     building = upper.with_name(f".{upper.name}.{os.getpid()}")
     with faults.point("lay host upper"):
         building.mkdir()
         building.chmod(0o755)
-        lay_entries(building, prepared.entries)
-        if prepared.copied is not None:
-            copy_template(prepared.copied, building)
+        lay_entries(str(building), entries)
+        copy_template(template, building)
     with faults.point("name host upper"):
         building.rename(upper)
 

@@ -18,15 +18,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.images.host_view import MADE_ANEW, Entry, is_public, is_within
-from runtime.images.lower_view import NO_MARKS, OPAQUE
+from runtime.images.host_view import MADE_ANEW, is_public, is_within
+from runtime.images.lower_view import NO_MARKS
 from runtime.linux import faults
+from runtime.linux.overlay_entries import OPAQUE, Entry, lay_entries
 
-FORMAT = b"2"
+FORMAT = b"3"
 """Changes when templates of an older version must not be used any more."""
-
-WHITEOUT_DEVICE = 0
-"""The device number 0:0."""
 
 
 class _Item(NamedTuple):
@@ -89,11 +87,12 @@ def _signature(items: Sequence[_Item], skeleton: Sequence[Entry]) -> str:
 def _make(building: Path, etc: Path, items: Sequence[_Item], skeleton: Sequence[Entry]) -> None:
     building.mkdir(parents=True)
     building.chmod(0o755)
-    lay_entries(building, skeleton)
+    lay_entries(str(building), skeleton)
     (building / "etc").mkdir()
     _copy_items(etc, items, building / "etc")
     for name, of in (("shadow", "passwd"), ("gshadow", "group")):
         _lock_passwords(building / "etc", name, of)
+    _prepare_files_of_the_engine(building / "etc")
     for name in MADE_ANEW:
         if (building / name).is_dir():
             # Where the template is a lower of its own, the host's folder below it must not show
@@ -113,6 +112,16 @@ def _lock_passwords(etc: Path, name: str, of: str) -> None:
     rest = {"shadow": b":*:::::::\n", "gshadow": b":*::\n"}[name]
     (etc / name).write_bytes(b"".join(one + rest for one in names if one))
     (etc / name).chmod(0o600)
+
+
+def _prepare_files_of_the_engine(etc: Path) -> None:
+    """What every container gets anyway (V09, L28), so that no upper has to hold it."""
+    for name in ("hosts", "hostname", "resolv.conf"):
+        if (etc / name).is_symlink() or not (etc / name).is_file():
+            (etc / name).unlink(missing_ok=True)
+            (etc / name).touch(0o644)
+    if not os.path.lexists(etc / "mtab"):
+        (etc / "mtab").symlink_to("/proc/mounts")
 
 
 def _name(building: Path, template: Path) -> None:
@@ -208,34 +217,6 @@ def _copy_content(source: int, target: int, status: os.stat_result) -> None:
         os.fchown(target, status.st_uid, status.st_gid)
     os.fchmod(target, stat.S_IMODE(status.st_mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def lay_entries(top: Path, entries: Sequence[Entry]) -> None:
-    """Make the entries in a folder of ours that nobody else sees yet."""
-    folder = _open_folder(top)
-    try:
-        for entry in entries:
-            _lay(entry, top, folder)
-    finally:
-        os.close(folder)
-
-
-def _lay(entry: Entry, top: Path, folder: int) -> None:
-    if entry.kind == "absent":
-        os.mknod(entry.path, stat.S_IFCHR, WHITEOUT_DEVICE, dir_fd=folder)
-        return
-    if entry.kind == "link":
-        os.symlink(entry.target, entry.path, dir_fd=folder)
-        return
-    os.mkdir(entry.path, dir_fd=folder)
-    if entry.uid or entry.gid:
-        os.chown(entry.path, entry.uid, entry.gid, dir_fd=folder)
-    os.chmod(entry.path, entry.mode, dir_fd=folder)
-    if entry.kind == "empty":
-        os.setxattr(f"{top}/{entry.path}", OPAQUE, b"y")
-    elif entry.target:
-        target = os.fsencode(entry.target)
-        os.setxattr(f"{top}/{entry.path}", "trusted.overlay.redirect", target)
 
 
 def _open_folder(path: Path) -> int:

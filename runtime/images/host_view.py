@@ -1,8 +1,8 @@
 """Which part of the machine `image: host` shows: entries to lay over `/`, decided by reading alone.
 
 An allow list, not a deny list: /usr /bin /sbin /lib* /opt whole, of /etc what every user of the
-host may read, named parts of /var; all else is an empty folder or is not there. Hiding is laid into
-the container's upper (host.py does) as opaque folders and whiteouts, since a container could undo
+host may read, named parts of /var; all else is an empty folder or is not there. Hiding is laid over
+`/` as a layer of opaque folders and whiteouts (host.py says which), since a container could undo
 mounts. Source: DESIGN.md 6.
 """
 
@@ -13,6 +13,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from runtime.linux.overlay_entries import Entry
 
 SHOWN = ("usr", "bin", "sbin", "opt")
 """And every top-level name that starts with `lib`."""
@@ -52,28 +54,6 @@ _PSEUDO = frozenset(
         *("rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs"),
     )
 )
-
-
-class Entry(NamedTuple):
-    """One thing to lay down. `kind`: absent (a whiteout), link, empty (an opaque folder), folder (a
-    merged one).
-    """
-
-    path: str
-    kind: str
-    mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
-    target: str = ""
-    """link: what it points to. folder: the path of the lower whose content it shows instead of its
-    own.
-    """
-
-    def __str__(self) -> str:
-        mode = f" {self.mode:o}" if self.kind in ("empty", "folder") else ""
-        owner = f" {self.uid}:{self.gid}" if self.uid or self.gid else ""
-        arrow = f" -> {self.target}" if self.target else ""
-        return f"{self.kind} /{self.path}{mode}{owner}{arrow}"
 
 
 class MountPoint(NamedTuple):
@@ -117,7 +97,7 @@ def survey(
     unseen = [path.relative_to(top).as_posix() for path in hidden if path.is_relative_to(top)]
     look = _Survey(top, unseen, tuple(mounts))
     return View(
-        (*look.top_level(), *look.absence_of_our_roots()),
+        (*look.top_level(), *look.mount_points(), *look.absence_of_our_roots()),
         (*look.skeleton("run"), *look.skeleton("var")),
         tuple(look.redirects() if can_redirect else ()),
         (*look.inner_binds(), *look.binds_of_var(everything=not can_redirect)),
@@ -139,11 +119,17 @@ class _Survey:
         ]
 
     def _of_top_level(self, name: str, is_folder: bool) -> Entry | None:
-        if _is_shown(name) or name == ".dockerenv":  # every container gets that one anyway
-            return None
-        if is_folder and name in MADE_ANEW:
+        if _is_shown(name) or name == ".dockerenv" or (is_folder and name in MADE_ANEW):
             return None
         return self._like(name, "empty") if is_folder and name in EMPTIED else Entry(name, "absent")
+
+    def mount_points(self) -> list[Entry]:
+        """What every container gets anyway (V09), so that no upper has to hold it."""
+        entries = [Entry(".dockerenv", "file")]
+        if (self._top / "dev").is_dir():
+            entries += [Entry("dev/pts", "folder"), Entry("dev/shm", "folder")]
+            entries.append(Entry("dev/console", "file"))
+        return entries
 
     def skeleton(self, folder: str) -> list[Entry]:
         """The folder with empty folders in it, as deep as FOLDERS_WITHIN says."""

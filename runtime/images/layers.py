@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from runtime.errors import RuntimeFault, describe_errno
 from runtime.images import lower_view, merging, tar_reader
-from runtime.images.lower_view import OPAQUE
 from runtime.images.tar_reader import BadArchive, Entry, TarReader, show_name
 from runtime.linux import faults, openat, syncing
+from runtime.linux.overlay_entries import OPAQUE
 
 MAX_DEPTH = 200
 MAX_LINKS = 40

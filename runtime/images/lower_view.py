@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-OPAQUE = "trusted.overlay.opaque"
+from runtime.linux.overlay_entries import OPAQUE
+
 NO_MARKS = (errno.EPERM, errno.ENOTSUP)
 """Answers of a file system that keeps whiteouts or OPAQUE to itself, or does not know them."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import system_call
-from runtime.images.lower_view import NO_MARKS, OPAQUE
+from runtime.images.lower_view import NO_MARKS
 from runtime.linux import faults, files, mounts
+from runtime.linux.overlay_entries import OPAQUE
 
 _MEMORY = "memory"
 IN_MEMORY = (

@@ -18,6 +18,7 @@ from runtime.init import cgroup_mount
 from runtime.init.child import InitChild
 from runtime.linux import faults, mounts, openat
 from runtime.linux.mount_options import MountOptions, parse_options, propagation_word
+from runtime.linux.overlay_entries import Entry, lay_entries
 from runtime.linux.proc import PROC_MAGIC, filesystem_magic
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
@@ -27,6 +28,9 @@ _KEPT_FILES = (".dockerenv", "etc/resolv.conf", "etc/hosts", "etc/hostname", "de
 _MOUNT_TABLES = ("/proc/mounts", "/proc/self/mounts", "../proc/mounts", "../proc/self/mounts")
 """What /etc/mtab may lead to; Debian's is one of them."""
 _OVERLAY_OPTIONS = "index=off"
+_ONE_DEVICE = "xino=auto"
+"""Files of lowers on two file systems have the device of their folders, so that programs which stay
+on one file system (`tar --one-file-system`) find them."""
 _OVER_PROC = frozenset(
     f"/proc/{name}"
     for name in (
@@ -89,8 +93,12 @@ def _mount_overlay(child: InitChild, path: str) -> None:
     plan = child.request.root
     writable = (plan.upper, plan.work) if plan.upper else ()
     further = f"{_OVERLAY_OPTIONS},volatile" if plan.volatile else _OVERLAY_OPTIONS
+    lowers = plan.lowers
     try:
-        _mount_layers(path, plan.lowers, writable=writable, further=further)
+        if plan.laid:
+            _lay(path, plan.laid)
+            lowers, further = (path, *lowers), f"{further},{_ONE_DEVICE}"
+        _mount_layers(path, lowers, writable=writable, further=further)
     except OSError as error:
         raise RuntimeFault(
             "cannot mount the root file system",
@@ -98,6 +106,14 @@ def _mount_overlay(child: InitChild, path: str) -> None:
             tried=f"overlay of {len(plan.lowers)} layers on {path}",
             answered=describe_errno(error),
         ) from error
+
+
+def _lay(path: str, entries: Sequence[tuple[str, str, int, int, int, str]]) -> None:
+    """A layer of its own in memory, below the overlay that is mounted on the same folder next. It
+    goes with our namespace."""
+    mounts.mount_at(path, "tmpfs", ("mode=755",), source="laid")
+    with faults.point("lay entries"):
+        lay_entries(path, [Entry(*one) for one in entries])
 
 
 def _mount_layers(

@@ -410,7 +410,8 @@ class Keeper:
         for held, batch in self._descriptors.batches():
             asker.link.send(held, asker.request_id, batch)
         known = tuple(one for one in self._containers.values() if one.newborn.is_executed)
-        asker.link.send(Roster(processes=tuple(one.record for one in known)), asker.request_id)
+        roster = Roster(processes=tuple(one.record for one in known), lays_entries=True)
+        asker.link.send(roster, asker.request_id)
         for container in known:
             container.is_told = container.has_ended
             self._forget_if_done(container)

@@ -51,6 +51,8 @@ class Project:
         self.may_accept.set()
         self.requests = 0
         """Requests being answered; one whose client is gone counts too."""
+        self.keeper_lays_entries = False
+        """Whether its inits know `RootFilesystem.laid`."""
         self.leases: dict[str, int] = {}
         """Name -> pidfd of the owner."""
         self.is_ending = False

@@ -77,6 +77,7 @@ async def _start(project: Project, container: Supervised, wish: StartWish) -> No
     generation = before.generation + 1
     try:
         prepared = await project.machine.prepare_launch(container.record, generation=generation)
+        _check_keeper(project, container, prepared.request)
         request = _complete(project, container, prepared.request, wish)
         await _launch(project, container, frozen.replace(prepared, request=request), wish)
     except BaseException as error:
@@ -85,6 +86,18 @@ async def _start(project: Project, container: Supervised, wish: StartWish) -> No
             await _undo(project, container, before, error)
         raise
     _began(project, container, wish)
+
+
+def _check_keeper(project: Project, container: Supervised, request: LaunchRequest) -> None:
+    """R41: an older keeper leaves out what it does not know, and this would show the host."""
+    if request.root.laid and not project.keeper_lays_entries:
+        raise StartFailed(
+            f"{container.record.name}: the keeper of the project is of an older version",
+            code="E350",
+            tried="start a container of `image: host`",
+            hint="`pycompose stop` and `pycompose start` give the project a new one",
+            exit_code=125,
+        )
 
 
 def _complete(

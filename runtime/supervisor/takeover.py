@@ -37,11 +37,13 @@ class Kept:
     """owner -> name -> descriptor."""
     processes: Mapping[str, ProcessRecord]
     """By container."""
+    lays_entries: bool = False
 
 
 async def take_over(project: Project) -> None:
     """Before the first client is answered. Raises Unreachable when the keeper is lost."""
     kept = await _take_back(project)
+    project.keeper_lays_entries = kept.lays_entries
     leases.resume(project, kept.descriptors.get(leases.OWNER, {}))
     records = project.machine.containers()
     # before anything is taken over: a restart may begin at once, and would be taken for a stray
@@ -73,6 +75,7 @@ async def _take_back(project: Project) -> Kept:
                 return Kept(
                     descriptors=descriptors,
                     processes={one.container_id: one for one in message.processes},
+                    lays_entries=message.lays_entries,
                 )
             assert isinstance(message, Held)
             names = zip(message.names, received, strict=True)

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.linux import faults, files
+from runtime.linux.overlay_entries import OPAQUE
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPAQUE = "trusted.overlay.opaque"
 _OVERLAY = "trusted.overlay."
 _TEMPORARY = ".pycompose-copy"
 _MAX_LINKS = 40
@@ -168,7 +168,7 @@ def _is_whiteout(status: os.stat_result) -> bool:
 
 def _is_opaque(folder: int) -> bool:
     try:
-        return os.getxattr(folder, _OPAQUE) == b"y"
+        return os.getxattr(folder, OPAQUE) == b"y"
     except OSError:
         return False
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from runtime import codec, tasks
 from runtime.errors import InUse, NotFound, RuntimeFault
-from runtime.messages import Configure, ExecRequest, LaunchRequest
+from runtime.messages import Configure, ExecRequest, LaunchRequest, RootFilesystem
 from runtime.paths import Paths
 from runtime.state import run_states
 from runtime.supervisor.machine import Attached, PreparedLaunch
@@ -26,6 +26,7 @@ from runtime.supervisor.main import CHANNEL
 from runtime.values import ContainerOptions, ContainerRecord, ImageConfig, PublishedPort
 
 NO_IMAGE = ImageConfig()
+LAID = (("root", "empty", 0o700, 0, 0, ""),)
 
 
 class FolderMachine:
@@ -116,6 +117,7 @@ class FolderMachine:
                 container_id=record.id,
                 generation=generation,
                 spec={"process": self._process(record.options.command, record.options)},
+                root=RootFilesystem(laid=LAID if "laid" in record.options.labels else ()),
                 resolver="resolver" in record.options.labels,
                 log_folder=str(self.log_folder(record)),
             ),

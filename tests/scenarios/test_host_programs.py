@@ -74,6 +74,10 @@ ONCE: dict[str, tuple[str, str]] = {
         "cut -d: -f2 /etc/shadow /etc/gshadow | sort -u; ls -A /root /home /srv /mnt | wc -w",
         "* 4",
     ),
+    "files": (
+        "cd /; tar --one-file-system -c etc/passwd usr/bin/env tmp | tar -t",
+        "etc/passwd usr/bin/env tmp/",
+    ),
     "accounts": (
         "su www-data -s /bin/sh -c id; useradd joe && id -un joe",
         "uid=33(www-data) gid=33(www-data) groups=33(www-data) joe",
@@ -117,6 +121,24 @@ def test_nginx_answers_a_sibling(stack: Pycompose):
 def test_each_server_runs_as_its_own_user(stack: Pycompose):
     for name, user in (("postgres", "postgres"), ("redis", "redis"), ("nginx", "root")):
         assert stack("exec", "-T", name, "stat", "-c", "%U", "/proc/1").stdout == f"{user}\n"
+
+
+def test_what_a_container_changes_is_all_that_is_kept_of_it():
+    """And it is there again when the machine's side is laid anew by the next start."""
+    change = (
+        "echo mine > /root/x; echo mine > /srv/y; rm -r /tmp /etc/cron.d; mkdir /tmp; mv /srv /s"
+    )
+    look = "cat /root/x /s/y; ls -d /home /tmp /etc/cron.d /srv /s; ls -A /tmp; wc -l < /etc/passwd"
+    services = {"web": {"command": ["sleep", "1000"], "image": "host", "init": True}}
+    with stage() as pycompose:
+        pycompose.compose_file(document(services))
+        pycompose("up", "-d")
+        (upper,) = pycompose.paths.data.glob("containers/*/upper")
+        assert [str(path) for path in upper.rglob("*")] == []
+        seen = pycompose("exec", "-T", "web", "sh", "-c", f"{change}; {look}", check=False).stdout
+        assert [path.name for path in upper.rglob("*") if path.is_file()] == ["x", "y"]
+        pycompose("restart", "-t", "0")
+        assert pycompose("exec", "-T", "web", "sh", "-c", look, check=False).stdout == seen
 
 
 def test_a_busybox_root_needs_nothing_else(busybox_root: Path):  # noqa: F811

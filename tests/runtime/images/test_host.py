@@ -14,6 +14,7 @@ from runtime.images import host
 from runtime.images.front import Images
 from runtime.images.host import HostImage, host_config
 from runtime.images.host_view import MountPoint, is_public, survey
+from runtime.linux.overlay_entries import Entry, lay_entries
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths, ensure_directories
 from tests.runtime.images.roots import run_in
@@ -163,6 +164,7 @@ def test_the_view_is_an_allow_list(machine: Path):
         "absent /swapfile\n"
         "empty /tmp 1777\n"
         "absent /work\n"
+        "file /.dockerenv 755\n"
         "folder /opt 755\n"
         "folder /opt/pycompose 755\n"
         "absent /opt/pycompose/data"
@@ -229,7 +231,8 @@ def test_each_way_to_bring_the_template_in_shows_the_same(
     ours = ["./opt/ours"] if way == "redirect" else []
     assert sorted(listing.split()) == sorted(
         [
-            *("./bin", "./etc", "./etc/passwd", "./etc/shadow", "./etc/ssl", "./home"),
+            *("./.dockerenv", "./bin", "./etc", "./etc/passwd", "./etc/shadow", "./etc/ssl"),
+            *("./etc/hostname", "./etc/hosts", "./etc/mtab", "./etc/resolv.conf", "./home"),
             *(
                 "./opt",
                 "./opt/app",
@@ -259,29 +262,57 @@ def test_the_template_is_made_once_and_again_after_a_change(machine: Path, paths
 
 
 @pytest.mark.kernel
-def test_a_killed_preparation_leaves_no_upper_that_shows_too_much(paths: Paths):
+@pytest.mark.parametrize(
+    ("follows", "fault"), [(True, "choose host template"), (False, "name host upper")]
+)
+def test_a_killed_preparation_leaves_no_upper_that_shows_too_much(
+    paths: Paths, canaries: list[Path], follows: bool, fault: str
+):
     """R12: without its whiteouts an upper would show what they hide."""
-    ensure_directories(paths)
     script = (
         "from pathlib import Path\n"
         "from runtime.paths import find_paths\n"
-        "from runtime.images.host import HostImage\n"
+        "from runtime.images import host\n"
         "import os\n"
-        "folder = Path(os.environ['FOLDER'])\n"
-        "HostImage(find_paths(os.environ)).root_filesystem(folder / 'upper', folder / 'work')\n"
+        f"host.follows_redirects = lambda: {follows}\n"
+        "image, folder = host.HostImage(find_paths(os.environ)), Path(os.environ['FOLDER'])\n"
+        "image.root_filesystem(folder / 'upper', folder / 'work')\n"
     )
     folder = paths.container("c1")
-    folder.mkdir()
+    (folder / "work").mkdir(parents=True)
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path(__file__).parents[3]),
         "PYCOMPOSE_ROOT": str(paths.data.parent),
         "FOLDER": str(folder),
-        "PYCOMPOSE_FAULT": "cli/name host upper/before:kill",
+        "PYCOMPOSE_FAULT": f"cli/{fault}/before:kill",
     }
     killed = subprocess.run([sys.executable, "-c", script], env=environment)
     assert killed.returncode == -9
-    assert not (folder / "upper").exists()
+    root = HostImage(paths).root_filesystem(folder / "upper", folder / "work")
+    assert run_in(root, f"cat /root/{CANARY} 2>/dev/null || echo gone") == "gone\n"
+
+
+def lay_as_before(upper: Path, image: HostImage) -> None:
+    """What the first versions did: everything that hides lay in the upper itself."""
+    upper.mkdir(exist_ok=True)
+    other = image.root_filesystem(upper.with_name("other"), upper)
+    lay_entries(str(upper), [Entry(*entry) for entry in other.laid])
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("made_by", ["its command", "its supervisor alone"])
+def test_an_upper_of_an_earlier_version_goes_on(paths: Paths, canaries: list[Path], made_by: str):
+    image, folder = HostImage(paths), paths.container("c1")
+    (folder / "work").mkdir(parents=True)
+    lay_as_before(folder / "upper", image)
+    if made_by == "its command":
+        (folder / "template").unlink()
+    root = image.root_filesystem(folder / "upper", folder / "work")
+    assert root.laid == ()
+    assert run_in(root, f"cat /etc/passwd /root/{CANARY} 2>/dev/null || true") == (
+        Path("/etc/passwd").read_text()
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from runtime import codec
 from runtime.control import NobodyThere
-from runtime.errors import RuntimeFault, Unreachable
+from runtime.errors import RuntimeFault, StartFailed, Unreachable
 from runtime.linux import files
 from runtime.messages import (
     AttachContainer,
@@ -17,6 +17,7 @@ from runtime.messages import (
     ExecStarted,
     ProcessRecord,
     StartContainer,
+    StopContainer,
     TakeLease,
 )
 from runtime.state import run_states
@@ -323,3 +324,25 @@ def test_a_leased_project_is_removed_with_its_owner_whoever_dies_before(project)
     assert project.calls[-1] == "remove project True"
     assert "remove web" in project.calls
     assert not project.paths.run.exists()
+
+
+def test_r41_a_keeper_of_an_older_version_is_not_asked_for_what_hides_the_host(project):
+    project.shell("plain", "sleep 60")
+    project.shell("host", "sleep 60", labels={"laid": ""})
+    older = project.machine.folder / "older"
+    older.touch()
+    assert project.start("plain").status == "running"
+    with pytest.raises(StartFailed) as caught:
+        project.start("host")
+    assert (caught.value.code, str(caught.value)) == (
+        "E350",
+        "host: the keeper of the project is of an older version",
+    )
+    assert project.state("host").status == "created"
+    older.unlink()
+    keeper = project.keeper
+    with project.watch() as events:
+        project.ask(StopContainer(container_id="plain", grace=0.0))
+        events.until("die")
+    project.wait_for_end(keeper)
+    assert project.start("host").status == "running"
