@@ -57,6 +57,8 @@ class Known:
     projects: frozenset[str] = frozenset()
     networks: frozenset[str] = frozenset()
     containers: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
+    """By name: one that is just being made has no alias yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +123,14 @@ def _look_below_parents(found: Found, known: Known, paths: Paths, trees: Hierarc
 def read_known(database: Database | None) -> Known:
     if database is None:
         return Known()
+    networks = database.networks()
+    ends = (row.link for row, _name, _project in database.all_endpoints())
     return Known(
         projects=frozenset(row.id for row in database.projects()),
-        networks=frozenset(row.id for row in database.networks()),
+        networks=frozenset(row.id for row in networks),
         # those that are just being made and removed, too
         containers=frozenset(row[0] for row in database.rows("SELECT id FROM container")),
+        links=frozenset((*(row.bridge for row in networks), *ends)),
     )
 
 
@@ -143,7 +148,8 @@ def judge(found: Found, known: Known, root_hash: str, *, alive: Collection[str])
         links=tuple(
             link.name
             for link in found.links
-            if not any(link.alias.startswith(alias) for alias in aliases)
+            if link.name not in known.links
+            and not any(link.alias.startswith(alias) for alias in aliases)
             and not (alive and (_owner(link) in owners or _is_shared(link, known)))
         ),
         tables=tuple(

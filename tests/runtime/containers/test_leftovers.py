@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import frozen
 from runtime.cgroups import groups, hierarchy
 from runtime.containers import leftovers
 from runtime.containers.leftovers import Found, Known, judge
@@ -74,6 +75,14 @@ def test_what_a_running_container_may_use_stays_though_no_row_knows_it():
     assert (strays.projects, strays.links, strays.tables) == ((), (), ())
 
 
+def test_a_link_that_is_just_being_made_is_known_by_its_row():
+    """The kernel takes an alias only of a link that is there: for a moment it has none."""
+    made = Found(links=(link("pcab121111b0001", kind="bridge"), link("pcab121111v0001")))
+    assert judge(made, ROWS, "ab12", alive=()).links == ("pcab121111b0001", "pcab121111v0001")
+    rows = frozen.replace(ROWS, links=frozenset({"pcab121111b0001", "pcab121111v0001"}))
+    assert judge(made, rows, "ab12", alive=()).links == ()
+
+
 # --- in the kernel
 
 
@@ -128,10 +137,12 @@ def test_a_lost_project_is_swept_whole_and_a_known_one_is_not_touched(
             bridge=bridge,
         )
     )
+    netlink.commit([netlink.set_alias(bridge, "")], step="as it is made")
     before = census(paths)
     leftovers.sweep(database, paths, ending=True, report=told.append)
     assert census(paths) == before
     assert len(told) == 1
+    netlink.commit([netlink.set_alias(bridge, links.network_alias(KNOWN * 8))], step="plant")
     # and without its rows it goes
     leftovers.sweep(None, paths, ending=False, report=told.append)
     assert {*census(paths)} == {"row"}
