@@ -1,4 +1,5 @@
-"""A connection to a project's supervisor, blocking or within anyio: one request each.
+"""Connections to a project's supervisor: a `Channel` for one request, a `Line` for those of many
+tasks.
 
 `exec` and `run` ask in the blocking form, since an event loop would cost them more than their work.
 A keeper that is just ending closes the connection before Welcome; the caller then starts the next
@@ -8,6 +9,7 @@ one and asks again.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import socket
@@ -90,13 +92,7 @@ class Channel:
 
     def _check(self, has_spoken: object) -> None:
         if not has_spoken:
-            raise errors.Unreachable(
-                "the project's supervisor does not answer",
-                code="E323",
-                tried=f"ask at {self._path}",
-                answered=f"not a word for {WELCOME_SECONDS:g} seconds",
-                hint=f"see {self._path.parent}/engine.log",
-            )
+            raise _silent(self._path)
 
     def _fill(self) -> None:
         try:
@@ -104,13 +100,7 @@ class Channel:
         except (EOFError, ConnectionResetError) as error:
             if self._welcome is None:
                 raise NobodyThere from error
-            raise errors.Unreachable(
-                "the supervisor ended before it answered",
-                code="E320",
-                tried="wait for its answer",
-                answered="end of the connection",
-                hint="run the command again: it goes on from what exists",
-            ) from error
+            raise _ended() from error
 
     def _next(self) -> tuple[Any, list[int]] | None:
         while self._received:
@@ -122,6 +112,117 @@ class Channel:
             else:
                 return message, descriptors
         return None
+
+
+class Line:
+    """One connection for the requests of many tasks, within an event loop: an answer is told from
+    the others by its number. One of those who wait reads for all."""
+
+    def __init__(self, control_socket: Path) -> None:
+        self._path = control_socket
+        self._socket = _connect(control_socket)
+        self._frames = Frames()
+        self._numbers = itertools.count(2)
+        self._waiting: dict[int, tasks.Event] = {}
+        self._answers: dict[int, tuple[Any, list[int]]] = {}
+        self._has_reader = False
+        self._has_spoken = False
+        self.has_ended = False
+        # one that is just ending is noticed by the first request
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            send(self._socket, Hello(), 1)
+
+    def close(self) -> None:
+        self.has_ended = True
+        self._socket.close()
+        self._frames.close()
+
+    async def ask(self, message: Any, descriptors: Sequence[int] = ()) -> tuple[Any, list[int]]:
+        """The answer. Raises the RuntimeFault that a Failure carries, NobodyThere, Unreachable."""
+        number = next(self._numbers)
+        try:
+            send(self._socket, message, number, descriptors)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            self.has_ended = True
+            raise NobodyThere from error
+        self._waiting[number] = tasks.event()
+        try:
+            answer, received = await self._answer_to(number)
+        finally:
+            del self._waiting[number]
+            _, unread = self._answers.pop(number, (None, []))
+            for descriptor in unread:
+                os.close(descriptor)
+            self._let_another_read()
+        if isinstance(answer, Failure):
+            raise as_fault(answer)
+        return answer, received
+
+    async def _answer_to(self, number: int) -> tuple[Any, list[int]]:
+        while number not in self._answers:
+            if self.has_ended:
+                raise _ended() if self._has_spoken else NobodyThere
+            if self._has_reader:
+                # forever: until the one who reads has it, or has done
+                await self._waiting[number].wait()
+                self._waiting[number] = tasks.event()
+            else:
+                await self._read()
+        return self._answers.pop(number)
+
+    async def _read(self) -> None:
+        self._has_reader = True
+        try:
+            with tasks.move_on_after(None if self._has_spoken else WELCOME_SECONDS) as waiting:
+                # forever, once it has spoken: until a request is done or the supervisor ends
+                await tasks.wait_readable(self._socket)
+            if waiting.cancelled_caught:
+                raise _silent(self._path)
+            for message, number, descriptors in receive(self._socket, self._frames):
+                self._take(message, number, descriptors)
+        except (EOFError, ConnectionResetError):
+            self.has_ended = True
+            for event in self._waiting.values():
+                event.set()
+        finally:
+            self._has_reader = False
+
+    def _take(self, message: Any, number: int, descriptors: list[int]) -> None:
+        self._has_spoken = True
+        if number in self._waiting:
+            self._answers[number] = message, descriptors
+            self._waiting[number].set()
+            return
+        # the Welcome, or whoever asked gave up
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _let_another_read(self) -> None:
+        if not self._has_reader:
+            for number, event in self._waiting.items():
+                if number not in self._answers:
+                    event.set()
+                    return
+
+
+def _silent(control_socket: Path) -> errors.Unreachable:
+    return errors.Unreachable(
+        "the project's supervisor does not answer",
+        code="E323",
+        tried=f"ask at {control_socket}",
+        answered=f"not a word for {WELCOME_SECONDS:g} seconds",
+        hint=f"see {control_socket.parent}/engine.log",
+    )
+
+
+def _ended() -> errors.Unreachable:
+    return errors.Unreachable(
+        "the supervisor ended before it answered",
+        code="E320",
+        tried="wait for its answer",
+        answered="end of the connection",
+        hint="run the command again: it goes on from what exists",
+    )
 
 
 def as_fault(failure: Failure) -> errors.RuntimeFault:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runtime import frozen, messages, tasks
-from runtime.control import Channel, NobodyThere
+from runtime.control import Channel, Line, NobodyThere
 from runtime.errors import AlreadyExists, InUse, NotFound, RuntimeFault, Unreachable
 from runtime.linux import faults, placing
 from runtime.paths import Paths, ProjectPaths, ensure_directories
@@ -113,6 +113,8 @@ class Engine:
         self._project: ProjectRecord | None = None
         self._has_started = False
         self._has_roots = False
+        self._line: Line | None = None
+        self._keeps_line = False
 
     # --- reads
 
@@ -692,6 +694,8 @@ class Engine:
     async def _ask(self, request: Any, descriptors: Sequence[int] = ()) -> tuple[Any, list[int]]:
         for _attempt in range(START_ATTEMPTS):
             try:
+                if self._keeps_line:
+                    return await (await self._open_line()).ask(request, descriptors)
                 with await self._open_channel() as channel:
                     channel.ask(request, descriptors)
                     return await channel.answer_later()
@@ -702,6 +706,27 @@ class Engine:
                 if fault.code != "E320" or not isinstance(request, _REPEATABLE):
                     raise
         raise self._no_supervisor()
+
+    @contextmanager
+    def one_line(self) -> Iterator[None]:
+        """What is asked in the block goes over one connection, and the project's processes stay
+        until its end, also when nothing is left that they keep."""
+        self._keeps_line = True
+        try:
+            yield
+        finally:
+            self._keeps_line = False
+            if self._line is not None:
+                self._line.close()
+                self._line = None
+
+    async def _open_line(self) -> Line:
+        if self._line is None or self._line.has_ended:
+            await self._wait_for_listener()
+            # somebody else may have opened it meanwhile
+            if self._line is None or self._line.has_ended:
+                self._line = Line(self._project_paths.control_socket)
+        return self._line
 
     async def _converse(
         self, request: Any, descriptors: Sequence[int] = ()
@@ -777,10 +802,13 @@ class Engine:
                         pass
 
     async def _open_channel(self) -> Channel:
+        await self._wait_for_listener()
+        return Channel(self._project_paths.control_socket)
+
+    async def _wait_for_listener(self) -> None:
         from runtime import start_keeper
 
         await start_keeper.wait_until_listening(self.paths, self._ensure_project().id)
-        return Channel(self._project_paths.control_socket)
 
     def _open_channel_blocking(self) -> Channel:
         from runtime import start_keeper

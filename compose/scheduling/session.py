@@ -147,12 +147,13 @@ class Session:
         work.starting = frozenset(a.name for a in plan if isinstance(a, StartContainer))
         work.removes_networks = any(isinstance(a, RemoveNetwork) for a in plan)
         try:
-            await run_plan(
-                plan,
-                lambda action: perform(work, action),
-                parallel=self.parallel,
-                on_optional=self._tell_optional,
-            )
+            with self.engine.one_line():
+                await run_plan(
+                    plan,
+                    lambda action: perform(work, action),
+                    parallel=self.parallel,
+                    on_optional=self._tell_optional,
+                )
         except ActionFailed as failed:
             raise reports.placed(failed, failed.service, self.project) from failed
 

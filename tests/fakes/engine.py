@@ -14,7 +14,7 @@ import math
 import os
 import select
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 from runtime import tasks
@@ -314,6 +314,10 @@ class FakeEngine:
         pass
 
     # --- acts
+
+    @contextmanager
+    def one_line(self) -> Iterator[None]:
+        yield
 
     async def _act(self, text: str) -> None:
         """Every act may be cancelled before it is done, as a real one may."""

@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from runtime import control
-from runtime.control import Channel, NobodyThere
+from runtime.control import Channel, Line, NobodyThere
 from runtime.engine import Engine
-from runtime.errors import Unreachable
-from runtime.messages import StopContainer
+from runtime.errors import NotFound, Unreachable
+from runtime.messages import RemoveContainer, StartContainer, StopContainer
 from runtime.paths import Paths
 from runtime.state.database import Database
 from tests.conftest import wait_for_end
@@ -89,3 +89,102 @@ def test_a_keeper_ends_with_the_folder_that_somebody_removed(project: FakeProjec
     shutil.rmtree(project.paths.run)
     kill(keeper.supervisor_pid)
     wait_for_death(keeper.pid)
+
+
+# --- one line for many
+
+
+@pytest.fixture
+def web(project: FakeProject) -> FakeProject:
+    """Its container `web` ignores SIGTERM; `job` ends by itself in a moment."""
+    project.shell("web", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    project.shell("job", "sleep 0.2")
+    project.start("web")
+    return project
+
+
+def stop(name: str, grace: float = 60.0) -> StopContainer:
+    return StopContainer(container_id=name, grace=grace)
+
+
+@pytest.mark.anyio
+async def test_each_task_gets_the_answer_to_its_own_request(web: FakeProject):
+    states: dict[str, str] = {}
+    line = Line(web.paths.control_socket)
+
+    async def ask(name: str) -> None:
+        answer, _none = await line.ask(StartContainer(container_id=name))
+        states[name] = answer.state.status
+
+    async def ask_for_nothing() -> None:
+        with pytest.raises(NotFound, match="no such container: nobody"):
+            await line.ask(stop("nobody"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask_for_nothing)
+        tasks.start_soon(ask, "web")
+        tasks.start_soon(ask, "job")
+    line.close()
+    assert states == {"web": "running", "job": "running"}
+
+
+@pytest.mark.anyio
+async def test_where_the_one_who_reads_gives_up_another_reads_on(web: FakeProject):
+    line = Line(web.paths.control_socket)
+    answers: list[str] = []
+    reading = anyio.CancelScope()
+
+    async def read() -> None:
+        with reading:
+            await line.ask(stop("web"))
+
+    async def start_job() -> None:
+        answer, _none = await line.ask(StartContainer(container_id="job"))
+        answers.append(answer.state.status)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(start_job)
+            await anyio.lowlevel.checkpoint()
+            reading.cancel()
+    line.close()
+    assert answers == ["running"]
+
+
+@pytest.mark.anyio
+async def test_as_long_as_it_is_open_both_processes_stay(web: FakeProject):
+    line = Line(web.paths.control_socket)
+    for name in ("web", "job"):
+        await line.ask(RemoveContainer(container_id=name, force=True))
+    assert web.machine.containers() == ()
+    for _attempt in range(3):
+        with pytest.raises(NotFound):
+            await line.ask(stop("web"))
+    keeper = web.keeper
+    line.close()
+    wait_for_death(keeper.pid)
+
+
+@pytest.mark.anyio
+async def test_the_end_of_the_supervisor_is_told_to_all_who_wait(web: FakeProject):
+    line = Line(web.paths.control_socket)
+    told: list[str] = []
+
+    async def ask() -> None:
+        try:
+            await line.ask(stop("web"))
+        except Unreachable as fault:
+            told.append(fault.code)
+
+    await line.ask(StartContainer(container_id="web"))
+    async with anyio.create_task_group() as tasks:
+        for _number in range(3):
+            tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        web.kill_supervisor()
+    assert told == ["E320"] * 3
+    with pytest.raises(NobodyThere):
+        await line.ask(stop("web"))
+    line.close()
