@@ -123,6 +123,14 @@ class LaunchDesk:
         memory.remove(self._paths.project(record.project_id).shared_memory(record.id))
         memory.leave(self._paths.memory, (record.id,))
 
+    def undo_at_once(self, record: ContainerRecord) -> bool:
+        """The same where there is nothing to kill and nothing to wait for; False where there is."""
+        plan = self.plan_of(record)
+        if groups.is_populated(plan) or not groups.try_remove(plan):
+            return False
+        options = record.options
+        return not (options.ipc == "shareable" or options.mounts or options.volumes_from)
+
     def _ready_volumes(self, record: ContainerRecord, context: SpecContext) -> None:
         """What its init binds is there: folders that `driver_opts` name, memory that is shared."""
         project = self._paths.project(record.project_id)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from runtime import frozen
 from runtime.errors import NotFound, RuntimeFault
@@ -117,20 +118,53 @@ def remove_container(
 ) -> None:
     """Row, folder, run files; with `volumes` the anonymous ones that nobody else uses.
     Repeatable."""
-    database.set_phase(record.id, _in_progress(_REMOVING_ALL if volumes else "removing"))
-    _remove_what_is_left(database, paths, record.project_id, record.id, volumes=volumes)
+    removal = Removal(record.project_id, record.id, volumes)
+    for error in remove_containers(database, paths, [removal]).values():
+        raise error
+
+
+class Removal(NamedTuple):
+    """One of several that are removed together."""
+
+    project_id: str
+    container_id: str
+    volumes: bool
+
+    @property
+    def phase(self) -> str:
+        return _in_progress(_REMOVING_ALL if self.volumes else "removing")
+
+
+def remove_containers(
+    database: Database, paths: Paths, removals: Sequence[Removal]
+) -> dict[str, Exception]:
+    """The same for many, with two commits for all of them; by id what went wrong with some. The
+    rows of these stay, for the next that tries."""
+    database.set_phases({one.container_id: one.phase for one in removals})
+    return _remove_what_is_left(database, paths, removals)
 
 
 def _remove_what_is_left(
-    database: Database, paths: Paths, project_id: str, container_id: str, *, volumes: bool
-) -> None:
+    database: Database, paths: Paths, removals: Sequence[Removal]
+) -> dict[str, Exception]:
+    errors: dict[str, Exception] = {}
+    for one in removals:
+        try:
+            _remove_files(paths, one.project_id, one.container_id)
+        except (OSError, RuntimeFault) as error:
+            errors[one.container_id] = error
+    gone = [(one.container_id, one.volumes) for one in removals if one.container_id not in errors]
+    for name in database.delete_containers(gone):
+        named.remove(paths.volumes, name)
+    return errors
+
+
+def _remove_files(paths: Paths, project_id: str, container_id: str) -> None:
     memory.remove(paths.project(project_id).shared_memory(container_id))
     memory.leave(paths.memory, (container_id,))
     uppers.release(paths.container(container_id))
     files.remove_tree(paths.container(container_id))
     run_states.forget(paths.project(project_id), container_id)
-    for name in database.delete_container(container_id, volumes=volumes):
-        named.remove(paths.volumes, name)
 
 
 def finish_interrupted(database: Database, paths: Paths, project_id: str) -> None:
@@ -140,7 +174,9 @@ def finish_interrupted(database: Database, paths: Paths, project_id: str) -> Non
         if _is_busy(phase):
             continue
         volumes = phase.startswith(("creating", _REMOVING_ALL))
-        _remove_what_is_left(database, paths, project_id, container_id, volumes=volumes)
+        removal = Removal(project_id, container_id, volumes)
+        for error in _remove_what_is_left(database, paths, [removal]).values():
+            raise error
 
 
 def sweep_volumes(database: Database, paths: Paths) -> None:

@@ -12,7 +12,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -300,15 +300,20 @@ class Database:
 
     def set_phase(self, container_id: str, phase: str) -> None:
         """creating -> there -> removing."""
-        self._update_container(container_id, "phase", phase)
+        self.set_phases({container_id: phase})
+
+    def set_phases(self, phases: Mapping[str, str]) -> None:
+        """By container."""
+        with self.transaction("phase") as connection:
+            connection.executemany(
+                "UPDATE container SET phase=? WHERE id=?",
+                [(phase, container_id) for container_id, phase in phases.items()],
+            )
 
     def set_desired(self, container_id: str, desired: str) -> None:
         """What restart policies and `boot` go by."""
-        self._update_container(container_id, "desired", desired)
-
-    def _update_container(self, container_id: str, column: str, value: str) -> None:
-        with self.transaction(column) as connection:
-            connection.execute(f"UPDATE container SET {column}=? WHERE id=?", (value, container_id))
+        with self.transaction("desired") as connection:
+            connection.execute("UPDATE container SET desired=? WHERE id=?", (desired, container_id))
 
     def rename_container(self, container_id: str, options: ContainerOptions) -> None:
         with self.transaction("rename container") as connection:
@@ -319,11 +324,19 @@ class Database:
 
     def delete_container(self, container_id: str, *, volumes: bool = False) -> tuple[str, ...]:
         """With `volumes` its anonymous ones, too, that nobody else mounts; their names."""
+        return self.delete_containers([(container_id, volumes)])
+
+    def delete_containers(self, containers: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+        """The same for many: (id, volumes)."""
+        gone: list[str] = []
         with self.transaction("delete container") as connection:
-            names = connection.execute(_OWN_VOLUMES, (container_id,)).fetchall() if volumes else []
-            connection.execute("DELETE FROM container WHERE id=?", (container_id,))
-            connection.executemany("DELETE FROM volume WHERE name=?", names)
-        return tuple(row[0] for row in names)
+            for container_id, volumes in containers:
+                query, values = _OWN_VOLUMES, (container_id,)
+                names = connection.execute(query, values).fetchall() if volumes else []
+                connection.execute("DELETE FROM container WHERE id=?", (container_id,))
+                connection.executemany("DELETE FROM volume WHERE name=?", names)
+                gone += [row[0] for row in names]
+        return tuple(gone)
 
     def unfinished_containers(self, project_id: str) -> tuple[tuple[str, str], ...]:
         """(id, phase) of rows that a killed command left between two phases."""
@@ -459,11 +472,16 @@ class Database:
     # --- events
 
     def add_event(self, event: Event) -> None:
+        self.add_events([event])
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Of one project."""
         with self.transaction("event") as connection:
-            cursor = connection.execute(
-                "INSERT INTO event (time, project_id, body) VALUES (?,?,?)",
-                (event.time, event.project_id, codec.dumps(event)),
-            )
+            for event in events:
+                cursor = connection.execute(
+                    "INSERT INTO event (time, project_id, body) VALUES (?,?,?)",
+                    (event.time, event.project_id, codec.dumps(event)),
+                )
             connection.execute(
                 "DELETE FROM event WHERE project_id=? AND number<=?",
                 (event.project_id, (cursor.lastrowid or 0) - KEPT_EVENTS),

@@ -1,9 +1,13 @@
-"""What happened, kept in the database and told to whoever watches."""
+"""What happened, kept in the database and told to whoever watches.
+
+A row costs a commit, so those of one turn of the loop are written together: before anybody is
+answered or told, so that he finds them there.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from runtime.errors import RuntimeFault
 from runtime.messages import Happened
@@ -19,8 +23,12 @@ BACKLOG = 4096
 class Bulletin:
     """The project's events."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(
+        self, machine: Machine, *, start_task: Callable[[Callable[[], Awaitable[None]]], None]
+    ) -> None:
         self._machine = machine
+        self._start_task = start_task
+        self._unwritten: list[Event] = []
         self._watchers: list[Mailbox[Happened]] = []
 
     def publish(
@@ -45,12 +53,26 @@ class Bulletin:
                 **(attributes or {}),
             },
         )
-        try:
-            self._machine.append_event(event)
-        except RuntimeFault as fault:
-            # whoever waits for this event must not wait for ever because a disk is full or slow
-            report(f"the event {action} of {record.name} is not kept: {fault.answered}")
+        self._unwritten.append(event)
+        if len(self._unwritten) == 1:
+            self._start_task(self._write_later)
         self._tell(Happened(event=event, state=state))
+
+    def write(self) -> None:
+        """What was published so far stands in the database."""
+        events, self._unwritten = self._unwritten, []
+        if not events:
+            return
+        try:
+            self._machine.append_events(events)
+        except RuntimeFault as fault:
+            # whoever waits for one must not wait for ever because a disk is full or slow
+            for event in events:
+                name = event.attributes["name"]
+                report(f"the event {event.action} of {name} is not kept: {fault.answered}")
+
+    async def _write_later(self) -> None:
+        self.write()
 
     def watch(self) -> Mailbox[Happened]:
         """Everything from now on; it ends when the watcher is too slow. Close it when done."""

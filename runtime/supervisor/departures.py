@@ -80,6 +80,8 @@ class Departures:
         """Its run ended. With published ports, nothing leads to them any more when this returns.
         `networks_go`: the project's networks are removed next."""
         rows = self._database.endpoints(container_id=record.id)
+        if networks_go and not (links or any(row.link for row in rows)):
+            return  # it has left before
         leaving = self._leaving
         leaving.links |= {*links, *(row.link for row in rows if row.link)}
         if record.options.ports:
@@ -122,8 +124,9 @@ class Departures:
                 # before the bridges: rules without one would hit whoever gets the subnet next
                 await self._guard.change()
             await tasks.in_thread(self._remove_links, leaving, going)
-            # or the kernel would redirect what is open to the old address for two minutes more
-            await tasks.in_thread(conntrack.forget_addresses, leaving.addresses)
+            if leaving.addresses:
+                # or the kernel would redirect what is open to the old one for two minutes more
+                await tasks.in_thread(conntrack.forget_addresses, leaving.addresses)
         except BaseException:
             self._leaving.take_back(leaving)
             raise

@@ -8,13 +8,14 @@ thread that never enters another namespace (P01).
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from runtime import frozen, tasks
 from runtime.cgroups import freezer, groups, hierarchy, killing, oom
 from runtime.cgroups.hierarchy import ENGINE_LEAF
 from runtime.containers import launching, lifecycle, networks
+from runtime.containers.lifecycle import Removal
 from runtime.errors import NotFound, RuntimeFault
 from runtime.linux import netlink
 from runtime.messages import Configure, ExecRequest, Forked
@@ -24,6 +25,7 @@ from runtime.state.database import Database
 from runtime.supervisor import strays
 from runtime.supervisor.machine import Attached, PreparedLaunch
 from runtime.supervisor.project_networks import ProjectNetworks, held_name
+from runtime.supervisor.removals import Removals, Wish
 from runtime.values import (
     ContainerRecord,
     Event,
@@ -53,6 +55,7 @@ class LocalMachine:
         lifecycle.finish_interrupted(self._database, paths, project_id)
         networks.drop_machine_bridge(self._database, paths)
         self._networks = ProjectNetworks(paths, project_id, self._database)
+        self._removals = Removals(self._remove_containers)
 
     def close(self) -> None:
         self._networks.close()
@@ -75,8 +78,8 @@ class LocalMachine:
     def write_state(self, container_id: str, state: RunState) -> None:
         run_states.write_state(self._paths.project(self._project_id), container_id, state)
 
-    def append_event(self, event: Event) -> None:
-        self._database.add_event(event)
+    def append_events(self, events: Sequence[Event]) -> None:
+        self._database.add_events(events)
 
     def log_folder(self, record: ContainerRecord) -> Path:
         return self._paths.container(record.id) / "logs"
@@ -126,8 +129,13 @@ class LocalMachine:
 
     async def release(self, record: ContainerRecord, *, networks_go: bool = False) -> None:
         self._ports.pop(record.id, None)
-        await tasks.in_thread(self._desk.undo, record)
+        # a thread costs more than the groups of a container that has ended whole
+        if not self._desk.undo_at_once(record):
+            await tasks.in_thread(self._desk.undo, record)
         await self._networks.leave(record, networks_go=networks_go)
+
+    async def leave_networks(self, record: ContainerRecord) -> None:
+        await self._networks.leave(record, networks_go=True)
 
     async def settle(self, pids: tuple[int, ...]) -> None:
         await tasks.in_thread(self._settle, pids)
@@ -194,15 +202,23 @@ class LocalMachine:
     # --- the end
 
     async def remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
-        await tasks.in_thread(lambda: self._remove_container(record, volumes=volumes))
+        await self._removals.ask(record, volumes=volumes)
 
-    def _remove_container(self, record: ContainerRecord, *, volumes: bool) -> None:
-        if record.options.cgroup_parent:
-            # a supervisor that was killed may have left a folder there that nobody else looks for
-            groups.try_remove(self._desk.plan_of(record))
-        lifecycle.remove_container(self._database, self._paths, record, volumes=volumes)
-        if record.options.is_on_machine_bridge:
+    def _remove_containers(self, wishes: Sequence[Wish]) -> Mapping[str, Exception]:
+        records = [wish.record for wish in wishes]
+        for record in records:
+            if record.options.cgroup_parent:
+                # a supervisor that was killed may have left a folder there that nobody else
+                # looks for
+                groups.try_remove(self._desk.plan_of(record))
+        errors = lifecycle.remove_containers(
+            self._database,
+            self._paths,
+            [Removal(one.record.project_id, one.record.id, one.volumes) for one in wishes],
+        )
+        if any(record.options.is_on_machine_bridge for record in records):
             networks.drop_machine_bridge(self._database, self._paths)
+        return errors
 
     async def remove_network(self, network_id: str) -> None:
         record = self._database.find_network(network_id)

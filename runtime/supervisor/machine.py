@@ -16,7 +16,7 @@ Life of one start, as the supervisor calls it:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -75,7 +75,8 @@ class Machine(Protocol):
 
     def write_state(self, container_id: str, state: RunState) -> None: ...
 
-    def append_event(self, event: Event) -> None: ...
+    def append_events(self, events: Sequence[Event]) -> None:
+        """All or none. Raises RuntimeFault."""
 
     def log_folder(self, record: ContainerRecord) -> Path: ...
 
@@ -103,6 +104,10 @@ class Machine(Protocol):
         go a moment later: its next run waits for that, and `remove_network`. `networks_go`: that is
         called next. Never raises for what is gone.
         """
+
+    async def leave_networks(self, record: ContainerRecord) -> None:
+        """The part of `release` with `networks_go` that is about networks, of a container that is
+        being killed: the kernel takes as long over links as over the end of processes."""
 
     async def settle(self, pids: tuple[int, ...]) -> None:
         """Put our own processes (keeper, supervisor) into the project's own leaf cgroup: they must

@@ -106,6 +106,7 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
             await takeover.take_over(project)
         except Unreachable:
             await _end_with_keeper(project, keeper_end, listener, lock, paths, project_id)
+            project.bulletin.write()
             project.machine.close()
             return
         group.start_soon(clients.serve, project, listener)
@@ -116,6 +117,7 @@ async def supervise(paths: Paths, project_id: str, make_machine: MakeMachine) ->
         project.start_task(project.machine.maintain)
         await idle.wait_for_idle(project)
         group.cancel()
+    project.bulletin.write()
     project.machine.close()
 
 

@@ -40,7 +40,7 @@ class Project:
         self.logs = logs
         self.group = group
         self.clock = clock
-        self.bulletin = Bulletin(machine)
+        self.bulletin = Bulletin(machine, start_task=self.start_task)
         self.executions = ExecExits()
         self.containers: dict[str, Supervised] = {}
         self.connections = 0

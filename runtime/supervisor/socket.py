@@ -68,6 +68,7 @@ class Call:
 
     async def reply(self, message: Any, descriptors: Sequence[int] = ()) -> None:
         """A client that is gone hears nothing."""
+        self.project.bulletin.write()
         try:
             await self._wire.send(message, self._request_id, descriptors)
         except GONE:

@@ -85,6 +85,8 @@ async def _signal_and_wait(
     seconds = wait if sent else min(wait, AFTER_FAILED_SIGNAL)
     if number == signal.SIGKILL:
         seconds = AFTER_KILL
+        if container.networks_go:
+            await project.machine.leave_networks(container.record)
     with tasks.move_on_after(math.inf if seconds < 0 else seconds):
         await container.ended.wait()
     return container.ended.is_set()

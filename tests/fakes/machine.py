@@ -82,15 +82,16 @@ class FolderMachine:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         run_states.write_state(self.project, container_id, state)
 
-    def append_event(self, event):
-        if self._is_full(event.id):
-            raise RuntimeFault("the state database cannot be used", answered="disk full")
-        words = {
-            key: event.attributes[key]
-            for key in ("exitCode", "signal", "cause")
-            if key in event.attributes
-        }
-        self._append("events", [event.action, event.attributes["name"], words])
+    def append_events(self, events):
+        for event in events:
+            if self._is_full(event.id):
+                raise RuntimeFault("the state database cannot be used", answered="disk full")
+            words = {
+                key: event.attributes[key]
+                for key in ("exitCode", "signal", "cause")
+                if key in event.attributes
+            }
+            self._append("events", [event.action, event.attributes["name"], words])
 
     def _is_full(self, container_id):
         with contextlib.suppress(NotFound):
@@ -150,6 +151,9 @@ class FolderMachine:
         self.note("release", record.id)
         if "leaky" in record.options.labels:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def leave_networks(self, record):
+        self.note("leave networks", record.id)
 
     async def settle(self, pids):
         self.note("settle")
