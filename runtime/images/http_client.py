@@ -43,6 +43,10 @@ class Stalled(Unreachable):
     """Connected, and then not a byte for too long."""
 
 
+class NobodyListens(Unreachable):
+    """This machine itself says so: worth another attempt only where somebody did until now."""
+
+
 class UnknownHost(RuntimeFault):
     """The resolver is sure that there is no such name: not worth another attempt."""
 
@@ -240,7 +244,7 @@ class Client:
     ) -> Response:
         """Send and read the head of the answer. A streamed body needs its `length`.
 
-        Raises Unreachable, UnknownHost, BadCertificate, Cancelled.
+        Raises Unreachable, NobodyListens, UnknownHost, BadCertificate, Cancelled.
         """
         self._cancellation.check()
         parts = urlsplit(url)
@@ -331,7 +335,7 @@ class Client:
                 if not isinstance(error, OSError):
                     raise
                 failure = error
-        raise _unreachable(f"{host}:{port}", failure, started) from failure
+        raise _unreachable(host, port, failure, started) from failure
 
 
 class _Connection:
@@ -590,9 +594,11 @@ def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
     return {"Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
-def _unreachable(peer: str, error: OSError, started: float) -> Unreachable:
+def _unreachable(host: str, port: int, error: OSError, started: float) -> Unreachable:
+    peer = f"{host}:{port}"
     waited = time.monotonic() - started
-    return Unreachable(
+    is_final = isinstance(error, ConnectionRefusedError) and is_loopback(host)
+    return (NobodyListens if is_final else Unreachable)(
         f"cannot reach {peer}",
         code="E540",
         tried=f"connect to {peer}",

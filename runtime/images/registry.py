@@ -24,6 +24,7 @@ from runtime.images.http_client import (
     SYSTEM_TLS,
     Cancellation,
     Client,
+    NobodyListens,
     Origin,
     Response,
     Stalled,
@@ -118,6 +119,7 @@ class Repository:
         self._tries = tries
         self._base: str | None = None
         self._may_be_tls = False
+        self._has_answered = False
         self._lock = threading.Lock()
         self._authorizer: Authorizer | None = None
 
@@ -437,6 +439,8 @@ class Repository:
             try:
                 return attempt()
             except Unreachable as fault:
+                if isinstance(fault, NobodyListens) and not self._has_answered:
+                    raise
                 again = _TryAgain(fault)
             except _TryAgain as error:
                 again = error
@@ -476,13 +480,14 @@ class Repository:
                     length=length,
                     tls=self.endpoint.tls if is_home else self._find_tls(_origin_of(url)),
                 )
-            except Stalled:
+            except (Stalled, NobodyListens):
                 raise  # a TLS server has an answer to a plain request, or hangs up
             except Unreachable:
                 if not self._turns_to_tls(url, None):
                     raise
                 url = self._url(path)
                 continue
+            self._has_answered = True
             if self._turns_to_tls(url, response):
                 response.close()
                 url = self._url(path)

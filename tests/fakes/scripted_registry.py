@@ -301,9 +301,10 @@ def serve(
     *,
     client_authority: Path | None = None,
     address: str = "127.0.0.1",
+    port: int = 0,
 ) -> Iterator[ScriptedRegistry]:
     handler = type("Handler", (_Handler,), {})
-    server = ThreadingHTTPServer((address, 0), handler)
+    server = ThreadingHTTPServer((address, port), handler)
     server.daemon_threads = True
     server.block_on_close = False
     if tls is not None:
@@ -317,7 +318,7 @@ def serve(
         )
     registry = ScriptedRegistry(server, "https" if tls else "http")
     handler.registry = registry  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield registry

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -195,6 +197,44 @@ def test_five_breaks_in_a_row_without_a_byte_are_the_end_and_what_came_is_kept(
     assert [one.headers.get("range") for one in registry.requests if LAYER in one.path] == [
         "bytes=1000-"
     ]
+
+
+def test_a_registry_of_this_machine_where_nobody_listens_is_not_waited_for(remote: Remote):
+    pauses = Pauses()
+
+    fault = refusal(remote._replace(cancellation=pauses), "127.0.0.1:1/shop/web:1")
+
+    assert (fault.message, fault.answered) == (
+        "cannot reach 127.0.0.1:1",
+        "ECONNREFUSED (Connection refused)",
+    )
+    assert pauses.seconds == []
+
+
+def test_a_registry_of_this_machine_that_is_started_anew_meanwhile_is_waited_for(
+    remote: Remote, registry: ScriptedRegistry, name: str
+):
+    def stop(handler: Any) -> None:
+        registry.server.shutdown()
+        registry.server.server_close()
+        broken_after(1000, BLOB)(handler)
+
+    class Restarted(Pauses):
+        def pause(self, seconds: float) -> None:
+            super().pause(seconds)
+            with self._lock:
+                # the line broke, and then nobody listened
+                if len(self.seconds) >= 2 and not again:
+                    serving = scripted_registry.serve(port=registry.server.server_port)
+                    again.append(until.enter_context(serving))
+                    again[0].add("shop/web:1", LARGE)
+
+    again: list[ScriptedRegistry] = []
+    registry.faults.append(once(stop, BLOB))
+    with ExitStack() as until:
+        remote._replace(cancellation=Restarted()).pull(name)
+
+    assert remote.content(name, "noise") == NOISE
 
 
 def test_a_stall_is_given_up_and_gone_on_with(
