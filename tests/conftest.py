@@ -152,6 +152,37 @@ def allowed_skips() -> list[tuple[str, str]]:
     ]
 
 
+PROGRAM_FOLDERS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/")
+
+
+class ProgramsUsed:
+    """Programs of this machine that were read or started while tests were collected."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self.is_collecting = True
+        sys.addaudithook(self.hear)
+
+    def hear(self, event: str, words: tuple[object, ...]) -> None:
+        if not self.is_collecting or event not in ("open", "subprocess.Popen", "os.posix_spawn"):
+            return
+        path = str(words[0])
+        is_program = event != "open" or path.startswith(PROGRAM_FOLDERS)
+        if is_program and not path.startswith(sys.prefix):
+            self.found.append(path)
+
+
+USED_TO_COLLECT = pytest.StashKey[ProgramsUsed]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[USED_TO_COLLECT] = ProgramsUsed()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[USED_TO_COLLECT].is_collecting = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for prefix, reason in allowed_skips():

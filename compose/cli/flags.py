@@ -11,6 +11,7 @@ default means "not given". What argv means is parsing.py's, how `--help` looks h
 import types
 import typing
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["switch", "number", "text", "list"]
@@ -111,6 +112,7 @@ class Signature(NamedTuple):
         return any(parameter.argument.rest for parameter in self.arguments)
 
 
+@cache  # each command asks twice for the root's, and a test process many times
 def read_signature(command: Callable[..., Any]) -> Signature:
     """The flags and arguments among the parameters; those without a declaration (the context) are
     left out."""

@@ -148,7 +148,7 @@ class _Threads(socketserver.ThreadingTCPServer):
 @contextmanager
 def _serving(server: Any) -> Iterator[int]:
     with server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server.server_address[1]

@@ -111,7 +111,7 @@ def serve(folder: Path) -> Iterator[TokenServer]:
     server.daemon_threads = True
     server.block_on_close = False
     tokens.realm = f"http://127.0.0.1:{server.server_address[1]}/token"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield tokens

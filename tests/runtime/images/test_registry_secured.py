@@ -467,7 +467,7 @@ def proxy() -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     handler.port = server.server_address[1]  # type: ignore[attr-defined]
     yield handler

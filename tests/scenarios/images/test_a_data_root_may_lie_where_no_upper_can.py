@@ -15,7 +15,7 @@ from tests.runtime.images.tars import Tar
 
 pytestmark = pytest.mark.kernel
 
-BASE = busybox_tar({"a/x": "1", "a/y": "2", "b/z": "3"})
+FILES = {"a/x": "1", "a/y": "2", "b/z": "3"}
 HIDING = Tar().file("a/.wh.x").file("b/.wh..wh..opq").file("b/n", b"4").bytes
 SAID = "cannot hold the changes of containers"
 
@@ -29,7 +29,10 @@ def root(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.fixture
 def image(pycompose: Pycompose) -> str:
-    layouts.layout(pycompose.folder / "layout", layouts.image(BASE, HIDING, Cmd=["sleep", "1000"]))
+    layouts.layout(
+        pycompose.folder / "layout",
+        layouts.image(busybox_tar(FILES), HIDING, Cmd=["sleep", "1000"]),
+    )
     return "oci:./layout"
 
 
@@ -62,7 +65,9 @@ def test_containers_run_and_keep_what_they_change_until_they_are_removed(
 
 def test_a_machine_that_is_an_overlay_itself(tmp_path: Path):
     """As the container of a CI job is: `/` and the data root are the same overlay."""
-    layouts.layout(tmp_path / "layout", layouts.image(BASE, HIDING, Cmd=["ls", "/a", "/b"]))
+    layouts.layout(
+        tmp_path / "layout", layouts.image(busybox_tar(FILES), HIDING, Cmd=["ls", "/a", "/b"])
+    )
     (tmp_path / "compose.yaml").write_text(
         "services:\n"
         f"  image: {{image: 'oci:{tmp_path}/layout'}}\n"

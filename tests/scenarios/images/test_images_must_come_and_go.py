@@ -95,7 +95,7 @@ def test_a_tar_is_imported_from_stdin_and_from_a_server(pycompose: Pycompose, tm
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         url = f"http://127.0.0.1:{server.server_port}"
