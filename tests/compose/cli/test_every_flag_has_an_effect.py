@@ -129,6 +129,8 @@ def outcome(words: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> 
     monkeypatch.setattr("time.time", lambda: 1_000_000_000.0)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    # how often it is drawn anew meanwhile is an accident
+    monkeypatch.setattr("compose.output.progress_view._REDRAW", 60.0)
     for name in ("NO_COLOR", "COMPOSE_ANSI", "COMPOSE_PROGRESS", "BUILDKIT_PROGRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
