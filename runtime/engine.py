@@ -114,7 +114,7 @@ class Engine:
         self._has_started = False
         self._has_roots = False
         self._line: Line | None = None
-        self._keeps_line = False
+        self._line_users = 0
 
     # --- reads
 
@@ -694,7 +694,7 @@ class Engine:
     async def _ask(self, request: Any, descriptors: Sequence[int] = ()) -> tuple[Any, list[int]]:
         for _attempt in range(START_ATTEMPTS):
             try:
-                if self._keeps_line:
+                if self._line_users:
                     return await (await self._open_line()).ask(request, descriptors)
                 with await self._open_channel() as channel:
                     channel.ask(request, descriptors)
@@ -711,12 +711,12 @@ class Engine:
     def one_line(self) -> Iterator[None]:
         """What is asked in the block goes over one connection, and the project's processes stay
         until its end, also when nothing is left that they keep."""
-        self._keeps_line = True
+        self._line_users += 1
         try:
             yield
         finally:
-            self._keeps_line = False
-            if self._line is not None:
+            self._line_users -= 1
+            if self._line is not None and not self._line_users:
                 self._line.close()
                 self._line = None
 

@@ -1,9 +1,9 @@
 """The loop of our own processes: tasks that wait for descriptors, events, threads and time.
 
-Few modules of the standard library, one loop a process, single use. The rules are anyio's: a task
-ends with its group, an error cancels its siblings, cancelling is an exception at the next wait
-(`Cancelled`, a BaseException) and level-triggered: a scope that is cancelled interrupts every
-further wait inside it, up to a scope that shields. Used through runtime/tasks.py.
+Few modules of the standard library, one loop at a time in a thread, single use. The rules are
+anyio's: a task ends with its group, an error cancels its siblings, cancelling is an exception at
+the next wait (`Cancelled`, a BaseException) and level-triggered: a scope that is cancelled
+interrupts every further wait inside it, up to a scope that shields. Used through runtime/tasks.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import heapq
 import os
 import select
 import time
-from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
@@ -51,8 +50,8 @@ class Scope:
 
     def cancel(self) -> None:
         self.cancel_called = True
-        if _loop is not None:
-            _loop.interrupt_waiting()
+        if (loop := _here.loop) is not None:
+            loop.interrupt_waiting()
 
     @property
     def is_cancelled(self) -> bool:
@@ -126,7 +125,6 @@ class Loop:
         self.ready: deque[tuple[Task, BaseException | None]] = deque()
         self.tasks: set[Task] = set()
         self.current: Task | None = None
-        self.thread = get_ident()
         self._poll = select.epoll()
         self._readers: dict[int, list[Task]] = {}
         self._writers: dict[int, list[Task]] = {}
@@ -296,28 +294,33 @@ class Loop:
         return self.wait_for(self._writers, descriptor, task)
 
 
-_loop: Loop | None = None
+class _Here(_thread._local):
+    loop: Loop | None = None
+
+
+_here = _Here()
+"""Of each thread: callers of the Python API may have several."""
 
 
 def is_running() -> bool:
     """Whether this code is being run by a small loop."""
-    return _loop is not None and _loop.current is not None and _loop.thread == get_ident()
+    loop = _here.loop
+    return loop is not None and loop.current is not None
 
 
 def run(work: Any) -> Any:
-    """Drive one coroutine, and what it starts, to its end."""
-    global _loop
-    if _loop is not None:
-        raise RuntimeError("a small loop is running already")
-    _loop = Loop()
+    """Drive one coroutine, and what it starts, to its end. Called from a task of another small
+    loop, it holds that one up."""
+    around, loop = _here.loop, Loop()
     outcome: list[tuple[BaseException | None, Any]] = []
+    _here.loop = loop
     try:
-        main = _loop.add(work, Scope(None))
+        main = loop.add(work, Scope(None))
         main.on_end = lambda error, value: outcome.append((error, value))
-        _loop.run(main)
+        loop.run(main)
     finally:
-        ended, _loop = _loop, None
-        ended.close()
+        _here.loop = around
+        loop.close()
     error, value = outcome[0]
     if error is not None:
         raise error
@@ -358,9 +361,10 @@ async def sleep(seconds: float) -> None:
 
 
 def _running() -> tuple[Loop, Task]:
-    assert _loop is not None
-    assert _loop.current is not None
-    return _loop, _loop.current
+    loop = _here.loop
+    assert loop is not None
+    assert loop.current is not None
+    return loop, loop.current
 
 
 class Event:

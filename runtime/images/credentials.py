@@ -18,7 +18,7 @@ from typing import Any
 
 from runtime.errors import RuntimeFault
 from runtime.images.reference import DEFAULT_REGISTRY, is_registry
-from runtime.linux import faults
+from runtime.linux import faults, files
 from runtime.values import Login
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
@@ -258,7 +258,7 @@ def _write(file: Path, document: Mapping[str, Any], *, owner: tuple[int, int] | 
             file.parent.mkdir(parents=True, mode=0o700)
             if owner:
                 os.chown(file.parent, *owner)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary = files.own_name_beside(file)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with open(os.open(temporary, flags, 0o600), "w") as target:
             json.dump(document, target, indent="\t")

@@ -221,7 +221,7 @@ def _redirects_to(template: Path, upper: Path) -> bool:
 
 def _lay_upper(upper: Path, entries: Sequence[Entry], template: Path) -> None:
     """It gets its name last: an upper without some of its whiteouts would show what they hide."""
-    building = upper.with_name(f".{upper.name}.{os.getpid()}")
+    building = files.own_name_beside(upper)
     with faults.point("lay host upper"):
         building.mkdir()
         building.chmod(0o755)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from runtime.images.host_view import MADE_ANEW, is_public, is_within
 from runtime.images.lower_view import NO_MARKS
-from runtime.linux import faults
+from runtime.linux import faults, files
 from runtime.linux.overlay_entries import OPAQUE, Entry, lay_entries
 
 FORMAT = b"3"
@@ -39,7 +39,7 @@ def ensure_template(
     items = _public_items(f"{top}/etc", [str(path) for path in hidden])
     template = store / _signature(items, skeleton)
     if not template.is_dir():
-        building = template.with_name(f".{template.name}.{os.getpid()}")
+        building = files.own_name_beside(template)
         with faults.point("make host template"):
             shutil.rmtree(building, ignore_errors=True)
             _make(building, top / "etc", items, skeleton)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
@@ -175,7 +174,7 @@ def save_to_path(store: Store, chosen: Sequence[Chosen], path: Path) -> None:
             )
         save(store, chosen, FolderSink(path))
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = files.own_name_beside(path)
     try:
         with faults.point("save archive"), open(temporary, "wb") as file:
             save_to_stream(store, chosen, file, compression=_by_suffix(path))

@@ -57,7 +57,7 @@ def can_hold_uppers(folder: Path) -> bool:
     device = folder.stat().st_dev
     if device not in _known:
         with faults.point("try an upper"):
-            _known[device] = _try(folder / f".upper.{os.getpid()}")
+            _known[device] = _try(files.own_name_beside(folder / "upper"))
     return _known[device]
 
 

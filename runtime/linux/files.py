@@ -5,6 +5,7 @@ Each helper passes a fault point. Paths inside a container's root never come her
 
 from __future__ import annotations
 
+import _thread
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +19,16 @@ def _place(path: Path) -> str:
     return "id" if len(name) in (8, 64) and not name.strip("0123456789abcdef") else name
 
 
+def own_name_beside(path: Path) -> Path:
+    """A hidden name for what is made there before it gets its own: no other process or thread
+    takes the same."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{_thread.get_native_id()}")
+
+
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = False) -> None:
     """Replace the file's content in one step. `durable` also survives a power cut (fsync of file
     and folder)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = own_name_beside(path)
     with faults.point(f"write {_place(path)}"):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:

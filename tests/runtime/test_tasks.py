@@ -1,8 +1,10 @@
 """The small loop keeps the rules of anyio: every test here runs in both."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -469,7 +471,37 @@ def test_deadlines_that_were_called_off_are_forgotten():
         for _ in range(1000):
             with tasks.move_on_after(3600):
                 await tasks.sleep(0)
-        assert small_loop._loop is not None
-        return len(small_loop._loop._timers)
+        assert small_loop._here.loop is not None
+        return len(small_loop._here.loop._timers)
 
     assert tasks.run(main) < 200
+
+
+def test_each_thread_may_have_a_loop_of_its_own(run):
+    met = threading.Barrier(2, timeout=10)
+
+    async def main():
+        await tasks.in_thread(met.wait)
+        event = tasks.event()
+        async with tasks.group() as group:
+            group.start_soon(event.wait)
+            await tasks.sleep(0.01)
+            event.set()
+        return threading.get_ident()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, other = pool.map(run, [main, main])
+    assert first != other
+
+
+def test_a_callback_of_one_small_loop_may_run_another():
+    async def inner():
+        await tasks.sleep(0)
+        return "inner"
+
+    async def outer():
+        said = tasks.run(inner)
+        await tasks.sleep(0)
+        return f"{said} within outer"
+
+    assert tasks.run(outer) == "inner within outer"
