@@ -6,6 +6,7 @@ Each gets one clear error, and leaves nothing half-made (R15, R28, R42, L65).
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +215,27 @@ def test_without_root_the_sudo_line_is_named_and_what_needs_none_works(pycompose
     assert "sudo" in up.stderr
     assert "up -d" in up.stderr
     assert not pycompose.paths.data.exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_caller_may_have_closed_its_streams(pycompose: Pycompose, closed: str):
+    """R42: no file of ours takes their place, in our output or as a program's stream."""
+    pycompose.compose_file(STACK)
+    look = "cat && readlink /proc/self/fd/[012] | cut -d: -f 1 > /data/streams; ls >&2"
+    verbs = ("up -d", f"exec -T web sh -c '{look}'", "ps", "logs", "nonsense")
+    ended = [
+        subprocess.run(
+            ["sh", "-c", f"{shlex.join(pycompose.command())} {verb} {closed}"],
+            cwd=pycompose.folder,
+            env=pycompose.environment(None),
+            capture_output=True,
+            text=True,
+        )
+        for verb in verbs
+    ]
+    assert [each.returncode for each in ended] == [0, 0, 0, 0, 1]
+    assert not any("Traceback" in each.stderr for each in ended)
+    assert pycompose("exec", "-T", "web", "cat", "/data/streams").stdout == "pipe\npipe\npipe\n"
 
 
 IMITATED = (
