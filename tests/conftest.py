@@ -168,7 +168,8 @@ class ProgramsUsed:
             return
         path = str(words[0])
         is_program = event != "open" or path.startswith(PROGRAM_FOLDERS)
-        if is_program and not path.startswith(sys.prefix):
+        # Python's own `platform` asks `uname`, and does without
+        if is_program and path != "uname" and not path.startswith(sys.prefix):
             self.found.append(path)
 
 
