@@ -65,6 +65,7 @@ configs:
 """
 SHELL = {"SECRET_IN_ENVIRONMENT": "CANARY-secret-from-environment"}
 VERBS = (
+    "--progress json create web",
     "--progress json up -d web",
     "--progress plain up -d",
     "up --explain",
@@ -95,8 +96,22 @@ VERBS = (
     "config --quiet",
     "events --since 10m --until 0s",
     "events --json --since 10m --until 0s",
+    "--progress json scale web=2 --no-deps",
+    "--progress json stop -t 0 web",
+    "--progress json start web",
+    "stats --no-stream",
+    "stats --no-stream --format json",
+    "wait fails",
+    "logs -t --tail 5 web",
+    "image ls",
+    "system df -v",
+    "network inspect canaries_default",
+    "ps --format table",
+    "--ansi always --progress tty up -d --force-recreate web",
+    "up --abort-on-container-failure",
     "kill -s TERM web",
     "rm -fsv",
+    "boot",
 )
 DATABASE = {"state.db", "state.db-wal", "state.db-shm"}
 
