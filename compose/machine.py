@@ -117,11 +117,14 @@ class Machine:
             due = [record for record in records if _starts_at_boot(record)]
             if due:
                 on_project(project.name)
-                failures += tasks.run(_start, self._engine_of(project.name), due)
+                failures += self._wake(project.name, due)
                 woken.append(project.name)
         if failures:
             raise failures[0]
         return tuple(woken)
+
+    def _wake(self, project: str, due: Sequence[ContainerRecord]) -> list[RuntimeFault]:
+        return tasks.run(_start, self._engine_of(project), due)
 
     # --- containers
 
@@ -203,7 +206,10 @@ class Machine:
             and (options.all or record.id not in named)
             and _is_meant(options, record.created_at, record.config.labels)
         }
-        return self._engine.image_manager.prune(sorted(doomed))
+        return self._prune_images(sorted(doomed))
+
+    def _prune_images(self, ids: Sequence[str]) -> Pruned:
+        return self._engine.image_manager.prune(ids)
 
     def disk_usage(self) -> DiskUsage:
         return self._engine.image_manager.usage()
@@ -360,7 +366,7 @@ class Machine:
             and _is_meant(options, record.created_at, record.options.labels)
         ]
         for record in containers:
-            tasks.run(self._owner(record.options.project).remove_container, record.id)
+            self._remove_container(record)
         networks = self.prune_networks(options)
         volumes: tuple[str, ...] = ()
         in_volumes = 0
@@ -376,6 +382,9 @@ class Machine:
             images,
             freed + images.reclaimed,
         )
+
+    def _remove_container(self, record: ContainerRecord) -> None:
+        tasks.run(self._owner(record.options.project).remove_container, record.id)
 
     def _unused_networks(self, options: PruneOptions) -> list[NetworkRecord]:
         used = {

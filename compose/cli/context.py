@@ -16,9 +16,11 @@ from compose.cli.parsing import UsageError
 from compose.output.console import Ansi, Console
 
 if TYPE_CHECKING:  # heavy at run time, and most verbs need one of them
+    from compose.dry_machine import Tell
     from compose.machine import Machine
     from compose.options import StackOptions
     from compose.output.display import Display
+    from compose.scheduling.events import ResourceEvent
     from compose.stack import Stack
 
 _MODES = ("auto", "tty", "plain", "json", "quiet", "none")
@@ -60,6 +62,11 @@ class Doors:
         from compose.machine import Machine
 
         return Machine(environment=environment)
+
+    def dry_machine(self, tell: Tell, environment: Mapping[str, str]) -> Machine:
+        from compose.dry_machine import DryMachine
+
+        return DryMachine(tell, environment=environment)
 
 
 class Context:
@@ -184,7 +191,23 @@ class Context:
         that is needed."""
         if needs_root:
             self.require_root()
+        if self.flags.dry_run:
+            return self.doors.dry_machine(self.tell_dry, self.environment)
         return self.doors.machine(self.environment)
+
+    def would(self, thing: str, doing: str, done: str) -> None:
+        """Says what `--dry-run` does not do, outside of any Stack or Machine."""
+        from compose.scheduling.events import ResourceEvent
+
+        self.tell_dry(ResourceEvent(id=thing, text=doing))
+        self.tell_dry(ResourceEvent(id=thing, text=done, status="Done"))
+
+    def tell_dry(self, event: ResourceEvent) -> None:
+        """A line of what `--dry-run` does not do, outside of any display."""
+        from compose.output.progress_view import open_view
+
+        mode = self.progress_mode if self.progress_mode in ("json", "quiet") else "plain"
+        open_view(mode, self.console, operation="", dry_run=True).resource(event)
 
     def display(
         self,
@@ -224,7 +247,7 @@ class Context:
         """Asks whoever may do it whether it is meant. Raises ComposeError for others."""
         self.require_root()
         question = f"WARNING! {warning}\nAre you sure you want to continue?"
-        return force or self.console.confirm(question)
+        return force or self.flags.dry_run or self.console.confirm(question)
 
     def require_root(self) -> None:
         """Raises ComposeError with the line to type when the caller is not root."""

@@ -106,9 +106,17 @@ class DryEngine(Engine):
         return NetworkRecord(id=NetworkId(options.name), options=options)
 
     async def remove_network(self, name: str) -> None:
-        for record in self.containers():
-            if any(endpoint.network == name for endpoint in record.options.endpoints):
-                raise InUse(f"network {name} is in use by {record.name}")
+        users = sorted(
+            record.name
+            for record in self.containers()
+            if any(endpoint.network == name for endpoint in record.options.endpoints)
+        )
+        if users:
+            raise InUse(
+                f"network {name} has active endpoints",
+                code="E308",
+                answered=f"used by {', '.join(users)}",
+            )
 
     async def create_volume(self, options: VolumeOptions) -> VolumeRecord:
         return VolumeRecord(options=options)

@@ -73,7 +73,7 @@ async def _run(session: Session, options: RunOptions, stdio: Stdio | None) -> Ca
     await _make_resources(session, inner, options, orphans_are_told=has_dependencies)
     record = await _make(work, options, keeps_no_log=options.detach or stdio is not None)
     if session.dry:
-        return Captured(0, b"", b"")
+        return Captured(0, b"", b"", container=record.name)
     done = await _Running(inner, work, record, options, stdio).run()
     return done._replace(container=record.name)
 

@@ -395,6 +395,8 @@ class FakeDoors(Doors):
         self.root = root
         self.unit_folder = unit_folder
         self.options: StackOptions | None = None
+        self.is_dry = False
+        """A Machine that does nothing was asked for."""
 
     def is_root(self) -> bool:
         return self.root
@@ -404,6 +406,10 @@ class FakeDoors(Doors):
         return self.fake_stack
 
     def machine(self, environment: Mapping[str, str]) -> Any:
+        return self.fake_machine
+
+    def dry_machine(self, tell: Any, environment: Mapping[str, str]) -> Any:
+        self.is_dry = True
         return self.fake_machine
 
     @property

@@ -89,6 +89,8 @@ ALLOWED: dict[str, set[str]] = {
         *RUNTIME_DOOR,
     },
     "compose.machine": {"compose.options", "runtime.tasks", *RUNTIME_DOOR},
+    # what it pretends is the scheduling's dry engine, and what it tells are its events
+    "compose.dry_machine": {"compose.machine", "compose.scheduling", *RUNTIME_DOOR},
     "compose.output": {
         # YAML text is quoted by the rules that read it
         "compose.loading",
@@ -105,6 +107,7 @@ ALLOWED: dict[str, set[str]] = {
     "compose.cli": {
         "compose.stack",
         "compose.machine",
+        "compose.dry_machine",
         "compose.output",
         "compose.options",
         "compose.scheduling",

@@ -16,6 +16,9 @@ def command(
         from compose.cli import boot_unit
 
         context.require_root()
+        if context.flags.dry_run:
+            context.would(f"Unit {boot_unit.NAME}", "Installing", "Installed")
+            return
         path = boot_unit.install(
             context.program, context.environment, folder=context.doors.unit_folder
         )

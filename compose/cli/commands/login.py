@@ -45,7 +45,8 @@ def command(
             f"WARNING! Your password will be stored unencrypted in {file}.\n"
             "Configure a credential helper to remove this warning."
         )
-    context.console.out.line("Login Succeeded")
+    if not context.flags.dry_run:
+        context.console.out.line("Login Succeeded")
 
 
 def _ask_name() -> str:

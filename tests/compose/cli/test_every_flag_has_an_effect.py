@@ -233,6 +233,41 @@ def test_a_switch_can_be_said_as_true_and_false(
     assert said(f"{one.flag.long}={str(is_on).lower()}") == said()
 
 
+def every_verb() -> list[str]:
+    names = [name for name in verbs.names() if not verbs.is_group(name)]
+    groups = [name for name in verbs.names() if verbs.is_group(name)]
+    return names + [f"{group} {name}" for group in groups for name in verbs.names(group)]
+
+
+@pytest.mark.parametrize("path", every_verb())
+def test_a_dry_run_opens_nothing_that_acts(
+    path: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """`config`, `help` and the like open nothing at all."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    stack = FakeStack()
+    if path == "events":
+        stack.events = []
+    doors = FakeDoors(stack=stack, unit_folder=str(tmp_path))
+    words = {"login": ["-u", "me", "-p", "word"], "image load": ["--input", "a.tar"]}
+    more = words.get(path, WORDS.get(path, []))
+
+    code = app.run(["--dry-run", *path.split(), *more], doors=doors)
+
+    assert code in (0, 1, 130)
+    assert not doors.calls or doors.is_dry or (doors.options is not None and doors.options.dry_run)
+
+
+def test_a_dry_run_installs_no_unit(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    doors = FakeDoors(unit_folder=str(tmp_path))
+    assert app.run(["--dry-run", "boot", "--install"], doors=doors) == 0
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr().err == (
+        " DRY-RUN MODE -  Unit pycompose-boot.service Installing \n"
+        " DRY-RUN MODE -  Unit pycompose-boot.service Installed \n"
+    )
+
+
 def test_every_listed_flag_exists_and_has_a_reason():
     known = {f"{path} {one.flag.long}" for path, one in every_flag()}
     assert [name for name, reason in listed().items() if name not in known or not reason] == []

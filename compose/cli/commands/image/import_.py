@@ -24,4 +24,5 @@ def command(
         image = machine.import_image(
             source, name, changes=change, message=message, platform=platform, on_progress=progress
         )
-    context.console.out.line(image.id)
+    if image.id:
+        context.console.out.line(image.id)

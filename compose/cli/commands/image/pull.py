@@ -24,5 +24,5 @@ def command(
             with display.work(f"Image {one}", "Pulling", "Pulled") as on_progress:
                 image = machine.pull_image(one, platform=platform, on_progress=on_progress)
             shown = image.name or one
-            lines += [shown] if quiet else [f"Digest: {image.digest}", shown]
+            lines += [shown] if quiet or not image.digest else [f"Digest: {image.digest}", shown]
     context.console.out.lines(lines)

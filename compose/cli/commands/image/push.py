@@ -20,5 +20,6 @@ def command(
         for one in machine.tags_of(name) if all_tags else (name,):
             with display.work(f"Image {one}", "Pushing", "Pushed") as on_progress:
                 digest, size = machine.push_image(one, on_progress=on_progress)
-            lines.append(one if quiet else f"{one}: digest: {digest} size: {size}")
+            is_short = quiet or not digest  # of a dry run
+            lines.append(one if is_short else f"{one}: digest: {digest} size: {size}")
     context.console.out.lines(lines)
