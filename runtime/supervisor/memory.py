@@ -15,6 +15,8 @@ from runtime.supervisor.supervised import Supervised
 
 PAUSES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Between the looks at a counter that has yet to move."""
+LATE = 0.1
+"""Of a counter whose notice came just before we asked for notices."""
 
 
 async def watch(project: Project, container: Supervised) -> None:
@@ -23,6 +25,10 @@ async def watch(project: Project, container: Supervised) -> None:
     if notices is None:
         return
     try:
+        # a program may be faster than we are: no notice tells of what was before we asked for them
+        note(project, container)
+        await tasks.sleep(LATE)
+        note(project, container)
         while True:
             # forever: until the run ends
             await tasks.wait_readable(notices)

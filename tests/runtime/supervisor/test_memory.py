@@ -60,3 +60,14 @@ async def test_a_kill_is_told_once_however_late_it_is_counted(counts: tuple[int,
         tasks.cancel_scope.cancel()
     assert project.events == ["oom"]
     assert (struck.state.oom_killed, struck.oom_kills) == (True, 1)
+
+
+@pytest.mark.parametrize("counts", [(1,), (0, 1)])
+async def test_a_kill_before_notices_were_asked_for_is_told(counts: tuple[int, ...]):
+    project, struck = Project(Machine(*counts)), container()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(memory.watch, project, struck)
+        with anyio.fail_after(20):
+            await project.told.wait()
+        tasks.cancel_scope.cancel()
+    assert project.events == ["oom"]
