@@ -55,6 +55,8 @@ class Images:
 
         Raises RuntimeFault for a `dir:` or `oci:` that is none, or a name that cannot be one.
         """
+        if reference == host.REFERENCE and not _is_machine(platform):
+            return None
         if is_built_in(reference):
             return _built_in(reference)
         image = self._find_row(reference, platform)
@@ -184,6 +186,8 @@ async def ensure(
         return found
     if reference.startswith(LAYOUT):
         return _load_layout(images, reference, platform, on_progress)
+    if reference == host.REFERENCE:
+        raise _not_for(platform)
     if policy == "never":
         raise unknown(reference)
     from runtime.images.remote import pull
@@ -232,6 +236,23 @@ def machine_platform(platform: str = "") -> Platform:
 
     return manifest.parse_platform(
         platform, manifest.Platform("linux", *host.machine_architecture())
+    )
+
+
+def _is_machine(platform: str) -> bool:
+    if not platform:
+        return True
+    from runtime.images import manifest
+
+    return manifest.runs_on(machine_platform(), machine_platform(platform))
+
+
+def _not_for(platform: str) -> NotFound:
+    return NotFound(
+        f"this machine is not {machine_platform(platform)}",
+        code="E534",
+        answered=f"it is {machine_platform()}",
+        hint="leave `platform` out, or choose an image that is made for it",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.images.front import machine_platform
 from tests.conftest import Pycompose
 from tests.runtime.images.made import Layout, busybox_tar, layer_of
 
@@ -145,6 +146,22 @@ def test_an_image_for_another_platform_is_not_taken(
     pycompose.compose_file(
         "services: {web: {image: 'localhost:1/me', platform: linux/amd64, stop_grace_period: 0s}}"
     )
+    pycompose("up", "-d")
+
+
+def test_the_machine_itself_is_of_its_own_platform_alone(pycompose: Pycompose):
+    web = "services: {web: {image: host, command: [sleep, '60'], init: true, platform: %s}}"
+    pycompose.compose_file(web % "linux/s390x")
+    refused = pycompose("--progress", "quiet", "up", "-d", check=False)
+    assert (refused.returncode, refused.stderr.splitlines()[:2]) == (
+        1,
+        [
+            "error E534: image host of web: this machine is not linux/s390x",
+            f"answered: it is {machine_platform()}",
+        ],
+    )
+    assert pycompose("ps", "-aq").stdout == ""
+    pycompose.compose_file(web % "linux")
     pycompose("up", "-d")
 
 
