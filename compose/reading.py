@@ -186,10 +186,12 @@ class Reading:
 
     def _project_or_labels(self) -> Project:
         """For verbs that need no file: with a name given and no file named, labels say it all."""
+        from compose.planning.own_containers import join_own_containers
+
         if self._is_named and not self._options.files:
             return self._project_from_labels()
         try:
-            return self.project
+            return join_own_containers(self.project)
         except ComposeError:
             if self._environment.get("COMPOSE_PROJECT_NAME"):
                 return self._project_from_labels()
@@ -240,9 +242,10 @@ class Reading:
 
     def _active(self, services: Services) -> Project:
         """The project with the profiles of the named services turned on."""
+        from compose.planning.own_containers import join_own_containers
         from compose.planning.selection import with_named
 
-        return with_named(self.project, services)
+        return join_own_containers(with_named(self.project, services))
 
     def ps(self, options: PsOptions | None = None) -> tuple[ContainerRecord, ...]:
         """The containers, ordered by name. Raises NotFound for an unknown service."""

@@ -17,6 +17,7 @@ from compose.output.json_text import to_json
 from compose.output.yaml_text import to_yaml
 from compose.planning.divergence import fingerprint, hash_of
 from compose.planning.images import image_of
+from compose.planning.own_containers import join_own_containers
 from compose.tree import Node, walk
 
 
@@ -74,9 +75,9 @@ def hashes(project: Project, names: Iterable[str], digests: Mapping[str, str]) -
 
     `digests` are those of the files behind secrets and configs.
     """
+    services = join_own_containers(project).services
     return [
-        f"{name} {hash_of(fingerprint(project.services[name], project, digests))}"
-        for name in sorted(names)
+        f"{name} {hash_of(fingerprint(services[name], project, digests))}" for name in sorted(names)
     ]
 
 

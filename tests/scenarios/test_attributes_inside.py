@@ -277,9 +277,17 @@ def test_the_attribute_has_its_effect(inside: dict[str, str], name: str):
 def test_namespaces_of_another_service_are_shared(image: str):
     """`first` keeps running; each of the others joins one of its namespaces."""
     services = {
-        "first": shell("sleep 1000", image=image, hostname="first", ipc="shareable", shm_size="3m"),
+        "first": shell(
+            "sleep 1000",
+            image=image,
+            container_name="the-first",
+            hostname="first",
+            ipc="shareable",
+            shm_size="3m",
+        ),
         "pid": shell("ps | grep -c 'sleep 10[0]0'", image=image, pid="service:first"),
         "net": shell("hostname; ls /sys/class/net", image=image, network_mode="service:first"),
+        "by-name": shell("hostname", image=image, network_mode="container:the-first"),
         "ipc": shell(
             "stat -c '%a %u' /dev/shm; df -k /dev/shm | tail -1 | awk '{print $2}'; echo kept > /dev/shm/file",
             image=image,
@@ -291,10 +299,11 @@ def test_namespaces_of_another_service_are_shared(image: str):
     with stage() as pycompose:
         pycompose.compose_file(document(services))
         pycompose("up", "-d")
-        pycompose("wait", "pid", "net", "ipc", "alone", check=False)
+        pycompose("wait", "pid", "net", "by-name", "ipc", "alone", check=False)
         assert said(pycompose) == {
             "pid-1": "1",
             "net-1": "first eth0 lo",
+            "by-name-1": "first",
             "ipc-1": "1777 0 3072",
             "alone-1": "0",
         }
