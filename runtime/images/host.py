@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.images.host_template import copy_template, ensure_template
+from runtime.images import uppers
+from runtime.images.host_template import copy_template, ensure_template, remove_unused
 from runtime.images.host_view import (
-    EMPTIED,
     MADE_ANEW,
     MountPoint,
     View,
@@ -103,6 +103,7 @@ class HostImage:
     ) -> None:
         self._top = top
         self._store = paths.images / "host"
+        self._containers = paths.containers
         self._hidden = tuple(Path(os.path.realpath(path)) for path in (paths.data, paths.run))
         self._mounts = mounts
         self._follows_redirects = follows_redirects()
@@ -112,9 +113,7 @@ class HostImage:
     def root_filesystem(self, upper: Path, work: Path) -> RootFilesystem:
         """Prepare the container's folder, unless that was done, and say how the root is mounted."""
         look = self._look_around()
-        template = self._find_template(upper)
-        if template is None and not _hides_by_itself(upper):
-            template = self._begin(upper)
+        template = self._ensure_template(upper)
         lowers = [str(self._top)]
         if not look.can_redirect and (lower := template or self._further_lower()):
             lowers.insert(0, str(lower))
@@ -134,16 +133,23 @@ class HostImage:
             self._prepared = self._prepare(self._look_around())
         return self._prepared
 
-    def _find_template(self, upper: Path) -> Path | None:
-        """The one that the container has, if its upper needs it."""
-        try:
-            template = self._store / os.readlink(upper.with_name(_TEMPLATE))
-        except OSError:
-            return None
-        return template if template.is_dir() and not _redirects_to(template, upper) else None
+    def _ensure_template(self, upper: Path) -> Path | None:
+        """The one that the container has, or gets; None for an upper that hides by itself."""
+        if (name := _template_of(upper)) is None:
+            return None if self._hides_by_itself(upper) else self._begin(upper)
+        if (other := _redirect_of(upper)) and (self._store / other).is_dir():
+            return None  # the supervisor of an earlier version, which was still there, has laid it
+        template = self._store / name
+        return template if template.is_dir() else self._begin(upper)
+
+    def _hides_by_itself(self, upper: Path) -> bool:
+        """Whether it was laid whole: with a copy of the template, or by an earlier version. Judged
+        by what is a mount point in every container, so that nobody inside can have made it."""
+        names = [name for name in ("dev", "proc", "sys") if (self._top / name).is_dir()]
+        return bool(names) and all(is_opaque(upper / name) for name in names)
 
     def _begin(self, upper: Path) -> Path | None:
-        """Give a new container the template of today; None when the upper holds it all."""
+        """Give it the template of today; None when its upper holds all of it."""
         template = self.prepare()
         if template.way == "copy":
             _lay_upper(upper, self._look_around().view.over_root, template.path)
@@ -180,12 +186,19 @@ class HostImage:
     def _prepare(self, look: _Look) -> _Template:
         files.ensure_directory(self._store)
         skeleton = look.view.skeleton
-        template = ensure_template(self._top, self._store, skeleton, hidden=self._hidden)
+        template, is_new = ensure_template(self._top, self._store, skeleton, hidden=self._hidden)
+        if is_new:
+            remove_unused(self._store, self._used_templates())
         if look.can_redirect:
             return _Template(template, "redirect", look.at)
         is_elsewhere = template.stat().st_dev != self._top.stat().st_dev
         can_be_lower = is_elsewhere and is_opaque(template / "etc")
         return _Template(template, "lower" if can_be_lower else "copy", look.at)
+
+    def _used_templates(self) -> Iterator[str]:
+        for container in os.scandir(self._containers):
+            upper = uppers.find(Path(container.path))
+            yield from filter(None, (_template_of(upper), _redirect_of(upper)))
 
     def _lies_on_the_top(self, mounts: Sequence[MountPoint]) -> bool:
         """Whether overlay, which crosses no mount, can reach the templates below the top."""
@@ -205,18 +218,21 @@ def host_image(paths: Paths) -> HostImage:
     return HostImage(paths)
 
 
-def _hides_by_itself(upper: Path) -> bool:
-    """Whether it was laid whole: with a copy of the template, or by an earlier version."""
-    return any(is_opaque(upper / name) for name in EMPTIED)
-
-
-def _redirects_to(template: Path, upper: Path) -> bool:
-    """Whether an earlier version, whose supervisor was still there, has laid the upper."""
+def _template_of(upper: Path) -> str | None:
+    """The name that stands beside the upper."""
     try:
-        target = os.getxattr(upper / "etc", REDIRECT)
+        return os.readlink(upper.with_name(_TEMPLATE))
     except OSError:
-        return False
-    return target.endswith(os.fsencode(f"/{template.name}/etc"))
+        return None
+
+
+def _redirect_of(upper: Path) -> str | None:
+    """The name of the template that the upper itself leads to, if an earlier version laid it."""
+    try:
+        target = os.fsdecode(os.getxattr(upper / "etc", REDIRECT))
+    except OSError:
+        return None
+    return target.removesuffix("/etc").rpartition("/")[2]
 
 
 def _lay_upper(upper: Path, entries: Sequence[Entry], template: Path) -> None:

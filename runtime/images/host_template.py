@@ -13,7 +13,8 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,9 @@ from runtime.linux.overlay_entries import OPAQUE, Entry, lay_entries
 FORMAT = b"3"
 """Changes when templates of an older version must not be used any more."""
 
+KEPT_SECONDS = 3600.0
+"""After its last use."""
+
 
 class _Item(NamedTuple):
     path: str
@@ -34,18 +38,37 @@ class _Item(NamedTuple):
 
 def ensure_template(
     top: Path, store: Path, skeleton: Sequence[Entry], *, hidden: Sequence[Path] = ()
-) -> Path:
-    """A folder below `store` that holds etc, run and var of the present state of the machine."""
+) -> tuple[Path, bool]:
+    """A folder below `store` that holds etc, run and var of the present state of the machine;
+    whether it is new."""
     items = _public_items(f"{top}/etc", [str(path) for path in hidden])
     template = store / _signature(items, skeleton)
-    if not template.is_dir():
-        building = files.own_name_beside(template)
-        with faults.point("make host template"):
-            shutil.rmtree(building, ignore_errors=True)
-            _make(building, top / "etc", items, skeleton)
-        with faults.point("name host template"):
-            _name(building, template)
-    return template
+    if template.is_dir():
+        _note_use(template)
+        return template, False
+    building = files.own_name_beside(template)
+    with faults.point("make host template"):
+        shutil.rmtree(building, ignore_errors=True)
+        _make(building, top / "etc", items, skeleton)
+    with faults.point("name host template"):
+        _name(building, template)
+    return template, True
+
+
+def _note_use(template: Path) -> None:
+    """Whoever has just chosen it has yet to write that down."""
+    if template.stat().st_mtime < time.time() - KEPT_SECONDS / 2:
+        with faults.point("note use of host template"):
+            os.utime(template)
+
+
+def remove_unused(store: Path, used: Iterable[str]) -> None:
+    """A machine's /etc changes for years. What nobody uses, nor has chosen lately, goes; so does
+    what a killed command left half-made."""
+    kept = {*used}
+    for folder in store.iterdir():
+        if folder.name not in kept and folder.stat().st_mtime < time.time() - KEPT_SECONDS:
+            files.remove_tree(folder)
 
 
 def _public_items(etc: str, hidden: Sequence[str]) -> list[_Item]:

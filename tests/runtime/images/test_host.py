@@ -136,7 +136,8 @@ def machine(tmp_path: Path) -> Path:
     for folder in ("usr/bin", "opt/app", "home/anna", "etc/ssl/private", "var/lib/dpkg", "run/db"):
         (top / folder).mkdir(parents=True)
     (top / "bin").symlink_to("usr/bin")
-    (top / "tmp").mkdir()
+    for folder in ("tmp", "proc"):
+        (top / folder).mkdir()
     (top / "tmp").chmod(0o1777)
     (top / "work").mkdir()
     (top / "swapfile").write_text("secret")
@@ -161,6 +162,7 @@ def test_the_view_is_an_allow_list(machine: Path):
     view = survey(machine, hidden=[ours], mounts=ROOT_MOUNT, can_redirect=True)
     assert "\n".join(map(str, view.over_root)) == (
         "empty /home 755\n"
+        "empty /proc 755\n"
         "absent /swapfile\n"
         "empty /tmp 1777\n"
         "absent /work\n"
@@ -236,6 +238,7 @@ def test_each_way_to_bring_the_template_in_shows_the_same(
             *(
                 "./opt",
                 "./opt/app",
+                "./proc",
                 "./run",
                 "./run/db",
                 "./tmp",
@@ -259,6 +262,51 @@ def test_the_template_is_made_once_and_again_after_a_change(machine: Path, paths
     assert (templates(), templates()) == (1, 1)
     (machine / "etc" / "passwd").write_text("root:x:0:0::/root:/bin/bash\n")
     assert templates() == 2
+
+
+def test_templates_that_nobody_uses_or_has_chosen_lately_go(machine: Path, paths: Paths):
+    ensure_directories(paths)
+
+    def choose() -> Path:
+        return HostImage(paths, top=machine, mounts=ROOT_MOUNT).prepare().path
+
+    def template_of_change(text: str) -> Path:
+        (machine / "etc" / "passwd").write_text(text)
+        return choose()
+
+    def grow_old(*templates: Path) -> None:
+        for template in templates:
+            os.utime(template, (0, 0))
+
+    unused, used, chosen = map(template_of_change, ("1", "2", "3"))
+    grow_old(unused, used)
+    folder = paths.container("c1")
+    folder.mkdir()
+    (folder / "template").symlink_to(used.name)
+    newest = template_of_change("4")
+    assert {*newest.parent.iterdir()} == {used, chosen, newest}
+    grow_old(used, chosen, newest)
+    assert choose() == newest
+    last = template_of_change("5")
+    assert {*newest.parent.iterdir()} == {used, newest, last}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("what", ["/tmp that is its own", "template that was lost"])
+def test_nothing_that_a_container_did_makes_its_upper_pass_for_one_that_hides(
+    paths: Paths, canaries: list[Path], what: str
+):
+    """An upper of its own making has opaque folders, too."""
+    ensure_directories(paths)
+    image, folder = HostImage(paths), paths.container("c1")
+    root = root_of(image, paths)
+    run_in(root, "rm -r /tmp /srv; mkdir /tmp /srv; mv /etc /gone; mv /gone /etc")
+    if what == "template that was lost":
+        shutil.rmtree(paths.images / "host" / os.readlink(folder / "template"))
+        image = HostImage(paths)
+    root = image.root_filesystem(folder / "upper", folder / "work")
+    assert run_in(root, f"cat /root/{CANARY} 2>/dev/null || echo gone") == "gone\n"
+    assert run_in(root, "cat /etc/passwd") == Path("/etc/passwd").read_text()
 
 
 @pytest.mark.kernel
