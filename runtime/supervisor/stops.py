@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-from signal import Signals
 
 from runtime import tasks
 from runtime.containers import restart
 from runtime.errors import InUse, RuntimeFault
 from runtime.linux import faults
+from runtime.linux.signals import parse_signal
 from runtime.supervisor.project import Project
 from runtime.supervisor.supervised import Supervised
 from runtime.values import COMES_BACK, ContainerRecord
@@ -214,19 +214,20 @@ async def _stop_one(
 
 
 def stop_signal(record: ContainerRecord) -> int:
-    """Its own, the image's, SIGTERM."""
-    return signal_number(record.options.stop_signal or record.image.stop_signal or "SIGTERM")
+    """Its own, the image's, SIGTERM; this too where an image says what is no signal."""
+    try:
+        return parse_signal(record.options.stop_signal or record.image.stop_signal or "SIGTERM")
+    except ValueError:
+        return signal.SIGTERM
 
 
 def signal_number(name: str) -> int:
-    """Of `SIGHUP`, `hup`, `1`, `RTMIN+3`. Raises RuntimeFault."""
-    if name.isdecimal() and 0 < int(name) < signal.NSIG:
-        return int(name)
-    word, _, offset = name.upper().removeprefix("SIG").partition("+")
-    number = Signals.__members__.get(f"SIG{word}")
-    if number is None or (offset and not offset.isdecimal()):
-        raise RuntimeFault(f"invalid signal: {name}", code="E341", hint="`kill -l` lists them")
-    return int(number) + int(offset or 0)
+    """Raises RuntimeFault."""
+    try:
+        return parse_signal(name)
+    except ValueError:
+        fault = RuntimeFault(f"invalid signal: {name}", code="E341", hint="`kill -l` lists them")
+    raise fault
 
 
 def _grace(record: ContainerRecord) -> float:

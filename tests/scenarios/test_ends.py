@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Pycompose
+from tests.fakes import layouts
+from tests.runtime.images.made import busybox_tar
 from tests.runtime.init.conftest import busybox_root  # noqa: F401
 from tests.scenarios.stage import document, shell, stage
 from tests.scenarios.test_staying_up import ps, wait_for_runs
@@ -45,6 +47,31 @@ def test_a_container_is_asked_with_its_signal_and_killed_after_its_grace(image: 
     assert said == "began\nasked\n"
     # all at once, and none for Docker's ten seconds
     assert 0.3 <= took < 10
+
+
+def test_a_signal_that_is_none_is_refused_of_a_service_and_passed_over_of_an_image(tmp_path: Path):
+    """Otherwise the container could neither be stopped nor be taken down."""
+    layouts.layout(
+        tmp_path / "layout",
+        layouts.image(
+            busybox_tar(),
+            Cmd=["sh", "-c", "trap 'exit 3' TERM; echo began; while :; do sleep 0.05; done"],
+            StopSignal="SIGFOO",
+        ),
+    )
+    services: dict[str, Any] = {"image": {"image": f"oci:{tmp_path}/layout"}}
+    bad = {**services, "service": {"image": "host", "stop_signal": "SIGFOO", "command": ["true"]}}
+    with stage() as pycompose:
+        pycompose.compose_file(document(bad))
+        refused = pycompose("--progress", "quiet", "up", "-d", "service", check=False)
+        pycompose.compose_file(document(services))
+        pycompose("up", "-d", "--remove-orphans")
+        wait_for_runs(pycompose, "image", 1)
+        pycompose("stop")
+        code = ps(pycompose)["image"]["ExitCode"]
+        pycompose("down")
+    assert "error E341: `stop_signal: SIGFOO` is no signal" in refused.stderr
+    assert code == 3
 
 
 def test_exit_codes_are_dockers(image: str):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from runtime.containers.spec.context import HostFacts, SpecContext, refuse
+from runtime.linux.signals import parse_signal
 from runtime.spec import Process, Rlimit, User
 from runtime.values import ContainerOptions, ExecOptions, ImageConfig, Ulimit
 
@@ -38,7 +39,19 @@ def build_process(
         process["oomScoreAdj"] = score
     if options.init:
         _add_reaper(process, options, warnings)
+    _check_stop_signal(options.stop_signal)
     return process, warnings
+
+
+def _check_stop_signal(name: str) -> None:
+    """A container whose signal is none could not be stopped later. An image's word is no reason to
+    refuse: SIGTERM takes its place then, as in Docker."""
+    try:
+        parse_signal(name or "SIGTERM")
+    except ValueError:
+        raise refuse(
+            f"`stop_signal: {name}` is no signal", code="E341", hint="`kill -l` lists them"
+        ) from None
 
 
 def _arguments(options: ContainerOptions, image: ImageConfig) -> list[str]:

@@ -1,6 +1,7 @@
 """A container's runs: started, stopped, ended by itself, started again by its policy."""
 
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -376,9 +377,21 @@ def open_in_both(project):
 def test_signal_numbers():
     from runtime.supervisor.stops import signal_number
 
-    assert [signal_number(name) for name in ("SIGHUP", "hup", "1", "RTMIN+3")] == [
-        1,
-        1,
-        1,
+    names = ("SIGHUP", "hup", "1", "sigrtmin+3", "RTMAX-1", "64")
+    assert [signal_number(name) for name in names] == [
+        *(1, 1, 1),
         signal.SIGRTMIN + 3,
+        signal.SIGRTMAX - 1,
+        64,
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "FOO", "0", "65", "-1", "1+1", "RTMIN+", "RTMIN+99", "RTMAX+1", "RTMAX-99", "SIG"]
+)
+def test_what_is_no_signal(name: str):
+    from runtime.supervisor.stops import signal_number
+
+    with pytest.raises(RuntimeFault, match=f"invalid signal: {re.escape(name)}") as refused:
+        signal_number(name)
+    assert refused.value.code == "E341"
