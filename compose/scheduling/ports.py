@@ -9,7 +9,7 @@ from compose.model.project import Project
 from compose.model.service import Service
 from compose.scheduling.container_options import published_ports
 from runtime.errors import PortTaken
-from runtime.values import ContainerRecord, PortBinding
+from runtime.values import ContainerRecord, PortBinding, PublishedPort
 
 
 def fixed_ports(project: Project, service: Service) -> tuple[PortBinding, ...]:
@@ -25,7 +25,7 @@ def check_distinct(wanted: Iterable[tuple[str, PortBinding]]) -> None:
     """Raises ComposeError when two containers, given by name, want the same port."""
     first: dict[tuple[int, str], list[tuple[str, PortBinding]]] = {}
     for name, port in wanted:
-        rivals = first.setdefault((port.host_port, port.protocol), [])
+        rivals = first.setdefault(key(port), [])
         for other, theirs in rivals:
             if not _meet(port.host_ip, theirs.host_ip):
                 continue
@@ -46,16 +46,27 @@ def _meet(one: str, other: str) -> bool:
     return one == other or one in every or other in every
 
 
+def key(port: PortBinding | PublishedPort) -> tuple[int, str]:
+    """What cannot be had twice, on one address."""
+    return port.host_port, port.protocol
+
+
+def without_own(
+    wanted: Iterable[tuple[str, PortBinding]], containers: Iterable[ContainerRecord]
+) -> list[tuple[str, PortBinding]]:
+    """Those that the containers that want them, given by name, do not hold already."""
+    held = {(record.name, key(port)) for record in containers for port in record.state.ports}
+    return [(name, port) for name, port in wanted if (name, key(port)) not in held]
+
+
 def with_holder(
     error: PortTaken, asked: Sequence[PortBinding], containers: Iterable[ContainerRecord]
 ) -> PortTaken:
     """The same with the name of the container of ours that publishes the port, if one does: its
     supervisor, which listens, says nothing to anybody."""
-    numbers = {
-        (port.host_port, port.protocol) for port in asked if str(port.host_port) in str(error)
-    }
+    numbers = {key(port) for port in asked if str(port.host_port) in str(error)}
     for record in containers:
-        if any((port.host_port, port.protocol) in numbers for port in record.state.ports):
+        if any(key(port) in numbers for port in record.state.ports):
             project = record.options.project
             return PortTaken(
                 error.message,

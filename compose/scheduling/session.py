@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from compose.errors import ActionFailed, Fault
@@ -27,7 +27,7 @@ from compose.scheduling.work import Work
 from runtime import tasks
 from runtime.engine import Engine
 from runtime.errors import PortTaken
-from runtime.values import ContainerRecord
+from runtime.values import ContainerRecord, PortBinding
 
 
 class Session:
@@ -178,16 +178,26 @@ class Session:
         ports.check_distinct(wanted)
         ending = {a.id for a in plan if isinstance(a, (StopContainer, RemoveContainer))}
         free = {
-            (port.host_port, port.protocol)
+            ports.key(port)
             for record in work_of.containers
             if record.id in ending
             for port in record.state.ports
         }
-        asked = [one for _, one in wanted if (one.host_port, one.protocol) not in free]
+        self._check_free([pair for pair in wanted if ports.key(pair[1]) not in free])
+
+    def _check_free(self, wanted: Sequence[tuple[str, PortBinding]]) -> None:
+        from compose.scheduling import ports
+
+        asked = [binding for _, binding in wanted]
         try:
             self.engine.check_ports(asked)
         except PortTaken as error:
-            raise ports.with_holder(error, asked, self.engine.containers()) from error
+            containers = self.engine.containers()
+            # another command may have started one of them since the plan was made
+            others = ports.without_own(wanted, containers)
+            if len(others) == len(wanted):
+                raise ports.with_holder(error, asked, containers) from error
+            self._check_free(others)
 
 
 def _waits(action: Action) -> bool:

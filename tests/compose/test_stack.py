@@ -23,8 +23,8 @@ from compose.options import (
 )
 from compose.stack import AsyncStack, Stack
 from runtime import tasks
-from runtime.errors import RuntimeFault, StartFailed
-from tests.fakes.engine import World, image
+from runtime.errors import PortTaken, RuntimeFault, StartFailed
+from tests.fakes.engine import FakeEngine, World, image
 from tests.fakes.stacks import play
 
 DETACHED = UpOptions(detach=True)
@@ -318,6 +318,23 @@ def test_a_taken_port_is_found_before_anything_is_made_to_run(tmp_path):
     with pytest.raises(Exception, match="port 8080 is held by nginx"):
         shop.stack.up(DETACHED)
     assert shop.done == "forget project p"
+
+
+def test_a_port_that_another_command_has_just_started_it_with_is_not_taken(tmp_path, monkeypatch):
+    """`up` beside `restart`: what was stopped when the plan was made runs by now."""
+    shop = play(tmp_path, 'services: {web: {ports: ["8080:80"]}}')
+    shop.stack.up(DETACHED)
+    ports = shop.world.by_name("p-web-1").state.ports
+    shop.world.become("p-web-1", status="exited", ports=())
+
+    def check_ports(_engine, bindings):
+        if list(bindings):
+            shop.world.become("p-web-1", status="running", ports=ports)
+            raise PortTaken("port 8080 is held by a supervisor")
+
+    monkeypatch.setattr(FakeEngine, "check_ports", check_ports)
+    shop.stack.up(DETACHED, on_event=shop.hear)
+    assert shop.world.by_name("p-web-1").state.status == "running"
 
 
 def test_what_cannot_be_honoured_is_refused_with_its_place_before_anything_happens(tmp_path):
