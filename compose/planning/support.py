@@ -23,6 +23,7 @@ from runtime.values import MACHINE_BRIDGE, PREDEFINED_NETWORKS
 
 ERROR, WARNING = "error", "warning"
 MACHINE_BRIDGE_MODES = (MACHINE_BRIDGE, "default")
+RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 LOG_DRIVERS = ("", "native", "json-file", "local", "none")
 OUR_RUNTIMES = ("", "runc", "io.containerd.runc.v2")
 _SWARM = "is for clusters, and does nothing here"
@@ -314,6 +315,23 @@ def _logging(project: Project, service: Service) -> Iterator[Finding]:
         )
 
 
+def _restart(project: Project, service: Service) -> Iterator[Finding]:
+    """One that nobody knows would be none, in silence."""
+    name, colon, retries = service.restart.partition(":")
+    path = ("services", service.name, "restart")
+    if name not in ("", *RESTART_POLICIES):
+        message = f"`restart: {service.restart}` is no policy"
+        yield ERROR, _fault(project, path, message, f"one of {', '.join(RESTART_POLICIES)}")
+    elif colon and (name != "on-failure" or not retries.isdecimal()):
+        message = f"`restart: {service.restart}`: only `on-failure` takes a number"
+        yield ERROR, _fault(project, path, message, "as in `on-failure:3`")
+    policy = service.deploy and service.deploy.restart_policy
+    if policy and policy.condition not in ("", "any", "none", *RESTART_POLICIES):
+        where = ("services", service.name, "deploy", "restart_policy", "condition")
+        message = f"`condition: {policy.condition}` is no policy"
+        yield ERROR, _fault(project, where, message, "one of any, none, on-failure")
+
+
 def _hooks(project: Project, service: Service) -> Iterator[Finding]:
     for index, hook in enumerate(service.pre_start):
         if hook.per_replica:
@@ -342,6 +360,7 @@ _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
     _files,
     _healthcheck,
     _logging,
+    _restart,
     _hooks,
     _build,
 )

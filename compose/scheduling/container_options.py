@@ -499,8 +499,9 @@ def _logging(context: _Context) -> LogOptions:
     if logging is None:
         return LogOptions()
     # another driver is named by support.py before anything starts
-    driver = logging.driver if logging.driver in LOG_DRIVERS else ""
-    return LogOptions(driver=driver or "native", options=dict(logging.options))
+    if logging.driver not in LOG_DRIVERS:
+        return LogOptions()
+    return LogOptions(driver=logging.driver or "native", options=dict(logging.options))
 
 
 TRANSLATED: Mapping[str, Callable[[_Context], Any]] = {

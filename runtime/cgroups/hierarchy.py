@@ -196,7 +196,7 @@ def expand_parent(parent: str) -> str:
 
 def _bad_parent(parent: str, why: str) -> RuntimeFault:
     return RuntimeFault(
-        f"`{parent}` cannot be a cgroup parent: {why}",
+        f"`cgroup_parent: {parent}` cannot be: {why}",
         code="E421",
         hint="name a folder below the top of the cgroup trees, or a slice as in `user-work.slice`",
     )

@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from runtime import frozen
+from runtime.cgroups import hierarchy
+from runtime.containers import log_options
+from runtime.containers.spec.process import check_stop_signal
 from runtime.errors import NotFound, RuntimeFault
 from runtime.images import uppers
 from runtime.images.front import Images
@@ -53,6 +56,7 @@ def create_container(
         image=image,
         created_at=time.time(),
     )
+    _check(record)
     anonymous = _anonymous_volumes(database, record)
     record = frozen.replace(
         record, anonymous_volumes={target: options.name for target, options in anonymous.items()}
@@ -75,6 +79,14 @@ def create_container(
     database.set_phase(record.id, "there")
     add_event(database, record, "create", {"image": options.image})
     return record
+
+
+def _check(record: ContainerRecord) -> None:
+    """What would be in the way of its start, its output, its end or its removal. Raises
+    RuntimeFault."""
+    hierarchy.expand_parent(record.options.cgroup_parent)
+    log_options.check(record)
+    check_stop_signal(record.options.stop_signal)
 
 
 def _pinned(images: Images, mounts: Iterable[Mount]) -> tuple[Mount, ...]:

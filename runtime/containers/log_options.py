@@ -17,6 +17,11 @@ from runtime.values import ContainerRecord
 
 LOCAL_SIZE = 20_000_000
 LOCAL_FILES = 5
+_SIZES = ("max-size", "max-file", "compress", "mode", "max-buffer-size")
+"""The last two say how a writer is held up, which happens to none here."""
+_OF_JSON_FILE = (*_SIZES, "labels", "labels-regex", "env", "env-regex", "tag")
+_OPTIONS = {"json-file": _OF_JSON_FILE, "native": _OF_JSON_FILE, "local": _SIZES}
+"""Of the drivers that read any. The native form stands in for json-file, as the default."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15}
 
@@ -30,6 +35,20 @@ class LogSettings:
     """Rotated files are packed with gzip."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """json-file's `attrs`: labels, environment and tag that were asked for."""
+
+
+def check(record: ContainerRecord) -> None:
+    """Raises RuntimeFault for an option that the driver has not, or a value that means nothing."""
+    driver, options = record.options.logging.driver, record.options.logging.options
+    known = _OPTIONS.get(driver, tuple(options))
+    for option in options:
+        if option not in known:
+            raise RuntimeFault(
+                f"`logging.options.{option}`: the driver has no such option",
+                code="E340",
+                hint=f"one of {', '.join(known)}",
+            )
+    settle(record)
 
 
 def settle(record: ContainerRecord) -> LogSettings:
@@ -79,9 +98,8 @@ def _compress(options: Mapping[str, str], rotation: Rotation, *, default: bool) 
 
 def _invalid(option: str, text: str, wanted: str) -> RuntimeFault:
     return RuntimeFault(
-        f"invalid log option `{option}`",
+        f"`logging.options.{option}: {text}` means nothing",
         code="E340",
-        tried=f"{option}: {text}",
         answered=f"it wants {wanted}",
     )
 

@@ -32,6 +32,10 @@ REFUSED = {
         "services: {web: {image: host, networks: [x]}}\nnetworks: {x: {external: true}}",
         "E220",
     ),
+    "a policy that is none": (
+        "services: {web: {image: host, restart: sometimes}}",
+        "compose.yaml:1:31: error E250: `restart: sometimes` is no policy",
+    ),
     "a port that is taken": (f"services: {{web: {{image: host, ports: ['{PORT}:80']}}}}", "E642"),
 }
 

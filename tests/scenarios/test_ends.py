@@ -49,29 +49,41 @@ def test_a_container_is_asked_with_its_signal_and_killed_after_its_grace(image: 
     assert 0.3 <= took < 10
 
 
-def test_a_signal_that_is_none_is_refused_of_a_service_and_passed_over_of_an_image(tmp_path: Path):
-    """Otherwise the container could neither be stopped nor be taken down."""
-    layouts.layout(
-        tmp_path / "layout",
-        layouts.image(
-            busybox_tar(),
-            Cmd=["sh", "-c", "trap 'exit 3' TERM; echo began; while :; do sleep 0.05; done"],
-            StopSignal="SIGFOO",
-        ),
-    )
-    services: dict[str, Any] = {"image": {"image": f"oci:{tmp_path}/layout"}}
-    bad = {**services, "service": {"image": "host", "stop_signal": "SIGFOO", "command": ["true"]}}
+REFUSED = {
+    "stop_signal: SIGFOO": "E341: `stop_signal: SIGFOO` is no signal",
+    "cgroup_parent: ../x": "E421: `cgroup_parent: ../x` cannot be: it contains `..`",
+    "logging: {driver: json-file, options: {max-size: 1x}}": (
+        "E340: `logging.options.max-size: 1x` means nothing"
+    ),
+    "logging: {driver: local, options: {tag: x}}": (
+        "E340: `logging.options.tag`: the driver has no such option"
+    ),
+}
+
+
+@pytest.mark.parametrize("attribute", REFUSED)
+def test_what_would_be_in_the_way_of_its_end_is_refused_before_it_is_made(attribute: str):
+    """A container with it could neither be stopped nor be taken down, or lost its output."""
+    text = f"services:\n  web:\n    image: host\n    command: [sleep, '1000']\n    {attribute}\n"
     with stage() as pycompose:
-        pycompose.compose_file(document(bad))
-        refused = pycompose("--progress", "quiet", "up", "-d", "service", check=False)
-        pycompose.compose_file(document(services))
-        pycompose("up", "-d", "--remove-orphans")
-        wait_for_runs(pycompose, "image", 1)
-        pycompose("stop")
-        code = ps(pycompose)["image"]["ExitCode"]
+        pycompose.compose_file(text)
+        refused = pycompose("--progress", "quiet", "create", check=False)
+        made = pycompose("ps", "-aq").stdout
         pycompose("down")
-    assert "error E341: `stop_signal: SIGFOO` is no signal" in refused.stderr
-    assert code == 3
+    assert refused.stderr.startswith(f"compose.yaml:5:5: error {REFUSED[attribute]}\n")
+    assert made == ""
+
+
+def test_a_stop_signal_of_an_image_that_is_none_is_passed_over(tmp_path: Path):
+    asked = "trap 'exit 3' TERM; echo began; while :; do sleep 0.05; done"
+    made = layouts.image(busybox_tar(), Cmd=["sh", "-c", asked], StopSignal="SIGFOO")
+    layouts.layout(tmp_path / "layout", made)
+    with stage() as pycompose:
+        pycompose.compose_file(document({"web": {"image": f"oci:{tmp_path}/layout"}}))
+        pycompose("up", "-d")
+        wait_for_runs(pycompose, "web", 1)
+        pycompose("stop")
+        assert ps(pycompose)["web"]["ExitCode"] == 3
 
 
 def test_exit_codes_are_dockers(image: str):

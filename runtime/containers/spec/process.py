@@ -39,11 +39,10 @@ def build_process(
         process["oomScoreAdj"] = score
     if options.init:
         _add_reaper(process, options, warnings)
-    _check_stop_signal(options.stop_signal)
     return process, warnings
 
 
-def _check_stop_signal(name: str) -> None:
+def check_stop_signal(name: str) -> None:
     """A container whose signal is none could not be stopped later. An image's word is no reason to
     refuse: SIGTERM takes its place then, as in Docker."""
     try:

@@ -711,3 +711,47 @@ hint: use `pull_policy: every_24h`
 
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("restart", "said_of_it", "hint"),
+    [
+        ("sometimes", " is no policy", "one of no, always, on-failure, unless-stopped"),
+        ("always:3", ": only `on-failure` takes a number", "as in `on-failure:3`"),
+        ("on-failure:x", ": only `on-failure` takes a number", "as in `on-failure:3`"),
+        ("on-failure:", ": only `on-failure` takes a number", "as in `on-failure:3`"),
+    ],
+)
+def test_a_restart_policy_that_is_none(said, restart: str, said_of_it: str, hint: str):
+    text = said(f"services: {{web: {{image: nginx, restart: '{restart}'}}}}\n")
+    assert text.startswith(f"compose.yaml:1:32: error E250: `restart: {restart}`{said_of_it}\n")
+    assert text.endswith(f"hint: {hint}\n\n")
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        *(f"restart: '{policy}'" for policy in ("no", "always", "on-failure:5", "unless-stopped")),
+        "deploy: {restart_policy: {condition: any}}",
+        "deploy: {restart_policy: {}}",
+    ],
+)
+def test_restart_policies_that_there_are(said, attribute: str):
+    assert said(f"services: {{web: {{image: nginx, {attribute}}}}}\n") == ""
+
+
+def test_a_condition_of_deploy_that_is_none(said):
+    text = """\
+services: {web: {image: nginx, deploy: {restart_policy: {condition: some}}}}
+"""
+    assert (
+        said(text)
+        == """\
+compose.yaml:1:58: error E250: `condition: some` is no policy
+  1 | services: {web: {image: nginx, deploy: {restart_policy: {condition: some}}}}
+    |                                                          ^^^^^^^^^
+   at services.web.deploy.restart_policy.condition
+hint: one of any, none, on-failure
+
+"""
+    )
