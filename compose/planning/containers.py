@@ -405,9 +405,12 @@ def add_removal(
     replaced: bool = False,
     grace: float | None = None,
     volumes: bool = False,
+    force: bool = True,
     after: Iterable[Step] = (),
 ) -> Step:
-    """Hooks, stop, remove: whatever of it the container's state asks for."""
+    """Hooks, stop, remove: whatever of it the container's state asks for. `force`: it goes even
+    when another command has started it meanwhile.
+    """
     stopped = add_stop(
         builder, project, record, reason=reason, replaced=replaced, grace=grace, after=after
     )
@@ -418,6 +421,7 @@ def add_removal(
             id=record.id,
             volumes=volumes,
             replaced=replaced,
+            force=force,
             reason=reason,
         ),
         after=[stopped[-1]] if stopped else after,

@@ -203,6 +203,7 @@ def remove(project: Project, observed: Observed, options: RemoveOptions) -> Plan
                 ready,
                 reason="",
                 volumes=options.volumes,
+                force=options.stop,
                 after=chain.before(name),
             )
             stops.append(ready.last_stops[record.id])
