@@ -73,7 +73,10 @@ class File:
 
 def current_folder() -> str:
     """The folder that the process is in, by the name that the shell gives it: through a link when
-    its user came by one. As Go names it, so paths and project names are Docker Compose's."""
+    its user came by one. As Go names it, so paths and project names are Docker Compose's.
+
+    Raises OSError with its name when it is gone.
+    """
     named = os.environ.get("PWD", "")
     if os.path.isabs(named):
         try:
@@ -81,7 +84,11 @@ def current_folder() -> str:
                 return os.path.normpath(named)
         except (OSError, ValueError):
             pass
-    return os.getcwd()
+    try:
+        return os.getcwd()
+    except OSError as error:
+        error.filename = named or os.curdir
+        raise
 
 
 class Position:

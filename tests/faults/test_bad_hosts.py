@@ -252,6 +252,24 @@ IMITATED = (
 )
 
 
+@pytest.mark.parametrize("verb", ["ps", "config -q", "up -d"])
+def test_a_folder_that_was_removed_under_its_shell_is_named(pycompose: Pycompose, verb: str):
+    gone = pycompose.folder / "gone"
+    gone.mkdir()
+    words = shlex.join(pycompose.command(*verb.split()))
+    run = subprocess.run(
+        ["bash", "-c", f"cd {gone} && rmdir {gone} && exec {words}"],
+        env=pycompose.environment(None),
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (
+        1,
+        "",
+        f"error E798: cannot use `{gone}`\nanswered: ENOENT (No such file or directory)\n",
+    )
+
+
 def test_a_folder_that_imitates_our_code_is_not_imported_from(pycompose: Pycompose):
     """L65: as root, and by each of our processes."""
     pycompose.compose_file(STACK)
