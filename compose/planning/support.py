@@ -302,6 +302,15 @@ def _healthcheck(project: Project, service: Service) -> Iterator[Finding]:
         )
 
 
+def _empty_test(project: Project, service: Service) -> Iterator[Finding]:
+    """It would never be asked, and be waited for."""
+    check = service.healthcheck
+    if check is not None and not check.disable and check.test in (("CMD",), ("CMD-SHELL",)):
+        path = ("services", service.name, "healthcheck", "test")
+        message = "the healthcheck names no command"
+        yield ERROR, _fault(project, path, message, 'write ["CMD", PROGRAM, ...]')
+
+
 def _logging(project: Project, service: Service) -> Iterator[Finding]:
     if service.logging is not None and service.logging.driver not in LOG_DRIVERS:
         yield (
@@ -359,6 +368,7 @@ _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
     _mounts,
     _files,
     _healthcheck,
+    _empty_test,
     _logging,
     _restart,
     _hooks,

@@ -18,6 +18,7 @@ INTERVAL = 30.0
 TIMEOUT = 30.0
 RETRIES = 3
 START_INTERVAL = 5.0
+_HIGHEST_PORT = 65535
 KEPT_RESULTS = 5
 FIRST_EARLY_PAUSE = 0.02
 EARLY_GROWTH = 2.0
@@ -220,12 +221,13 @@ def declared_tcp_ports(options: ContainerOptions, image: ImageConfig) -> frozens
 
 
 def _tcp_ports(text: str) -> range:
-    """Of `80`, `80/tcp`, `8000-8010/tcp`; none of `53/udp`."""
+    """Of `80`, `80/tcp`, `8000-8010/tcp`; none of `53/udp`, nor of words, which may stand there."""
     numbers, _, protocol = text.partition("/")
-    if protocol not in ("", "tcp"):
-        return range(0)
     first, _, last = numbers.partition("-")
-    return range(int(first), int(last or first) + 1)
+    last = last or first
+    if protocol not in ("", "tcp") or not (first.isdecimal() and last.isdecimal()):
+        return range(0)
+    return range(int(first), min(int(last), _HIGHEST_PORT) + 1)
 
 
 def listening_ports(tables: tuple[str, ...]) -> frozenset[int]:

@@ -755,3 +755,12 @@ hint: one of any, none, on-failure
 
 """
     )
+
+
+@pytest.mark.parametrize("word", ["CMD", "CMD-SHELL"])
+def test_a_healthcheck_without_a_command(said, word: str):
+    text = f"services: {{web: {{image: nginx, healthcheck: {{test: [{word}]}}}}}}\n"
+    assert said(text).startswith(
+        "compose.yaml:1:46: error E250: the healthcheck names no command\n"
+    )
+    assert said(text.replace("test:", "disable: true, test:")) == ""

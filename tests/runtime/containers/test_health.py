@@ -201,6 +201,12 @@ def options(**words) -> ContainerOptions:
     return ContainerOptions(project="p", name="n", healthcheck=HealthOptions(**words))
 
 
+@pytest.mark.parametrize("text", ["", "http", "a-b", "80-", "-80", "99999", "80/sctp", "1/tcp/x"])
+def test_what_is_no_port_of_tcp_is_not_waited_for(text: str):
+    given = ContainerOptions(project="p", name="n", expose=(text,))
+    assert declared_tcp_ports(given, ImageConfig()) <= {80}
+
+
 def test_declared_ports_are_those_of_image_expose_and_ports():
     given = ContainerOptions(
         project="p",
