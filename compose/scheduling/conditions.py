@@ -70,5 +70,6 @@ def has_healthcheck(record: ContainerRecord) -> bool:
     """By the service's word, else the image's."""
     for check in (record.options.healthcheck, record.image.healthcheck):
         if check is not None and check.test is not None:
-            return bool(check.test) and check.test[0] != "NONE"
+            # one of an image that names no command is never asked
+            return check.test[:1] not in ((), ("NONE",)) and check.test != ("CMD",)
     return False
