@@ -96,6 +96,10 @@ class _Header:
             return lambda label: label
         return self.headers.get(name, name)
 
+    def __str__(self) -> str:
+        """A whole row has no name."""
+        return ""
+
 
 def _aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     safe = [[printable(cell) for cell in row] for row in rows]

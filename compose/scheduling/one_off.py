@@ -7,6 +7,7 @@ policy, no number, and its name is its only alias unless asked. Source: referenc
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from typing import Any
 
@@ -24,7 +25,7 @@ from compose.planning import images
 from compose.planning.actions import CreateVolume, EnsureImage, RunHooks
 from compose.planning.observed import Observed
 from compose.planning.selection import check_services
-from compose.position import File
+from compose.position import File, printable
 from compose.scheduling import hooks, reports, up
 from compose.scheduling import stdio as streams
 from compose.scheduling.capture import Captured
@@ -43,6 +44,7 @@ from runtime.errors import RuntimeFault
 from runtime.values import ContainerRecord, VolumeOptions
 
 SLUG_BYTES = 6
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 FORWARDED_AS = {2: "SIGINT", 15: "SIGTERM"}
 
 
@@ -59,7 +61,17 @@ async def run(session: Session, options: RunOptions, stdio: Stdio | None) -> Cap
             raise failed from error
 
 
+def _check_name(name: str) -> None:
+    if name and not _NAME.fullmatch(name):
+        raise ComposeError(
+            f"`{printable(name)}` is no container name that can be used",
+            code="E038",
+            hint=f"it matches {_NAME.pattern}",
+        )
+
+
 async def _run(session: Session, options: RunOptions, stdio: Stdio | None) -> Captured:
+    _check_name(options.name)
     service = session.project.services.get(options.service)
     if service is None:
         check_services(session.project, (options.service,))

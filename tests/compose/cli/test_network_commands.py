@@ -194,3 +194,13 @@ def test_a_network_that_cannot_be_is_refused(pycompose: Pycompose, words: str, e
     refused = pycompose("network", "create", *words.split(), check=False)
     pycompose("network", "rm", "first")
     assert (refused.returncode, refused.stderr) == (1, error)
+
+
+def test_a_network_without_a_name_is_refused(pycompose: Pycompose):
+    for name in ("", " "):
+        refused = pycompose("network", "create", name, check=False)
+        assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+            1,
+            "a network needs a name",
+        )
+    assert pycompose("network", "ls", "-q").stdout == ""

@@ -122,6 +122,10 @@ def test_ps_by_template(format: str, expected: str):
     assert show(WEB, format=format) == expected
 
 
+def test_a_whole_row_has_no_name_in_the_header():
+    assert show(WEB, format="table {{.Name}}\t{{json .}}").splitlines()[0].rstrip() == "NAME"
+
+
 def test_a_bad_template_is_an_error_of_ours():
     with pytest.raises(ComposeError, match=r"did you mean \.Status\?"):
         show(WEB, format="{{.Statuss}}")

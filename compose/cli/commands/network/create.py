@@ -52,6 +52,8 @@ def command(
 ) -> None:
     from runtime.values import NetworkOptions
 
+    if not name.strip():
+        raise UsageError("a network needs a name")
     _refuse(ingress, scope, config_only or bool(config_from), ipam_driver)
     parse_pairs("--ipam-opt", ipam_opt)
     options = NetworkOptions(
