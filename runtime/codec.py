@@ -18,26 +18,35 @@ from typing import Any, TypeVar
 from runtime import frozen
 
 T = TypeVar("T")
+_LEAVES = frozenset((str, int, float, bool, type(None)))
 
 
 def encode(value: Any) -> Any:
     """A value that json.dumps takes. Raises TypeError for what has no form in JSON."""
+    # a container's document has hundreds of leaves: most of them cost no call
     kind: Any = type(value)
-    if kind in (str, int, float, bool) or value is None:
+    if kind in _LEAVES:
         return value
+    if kind is dict:
+        return {key: v if type(v) in _LEAVES else encode(v) for key, v in value.items()}
+    if kind is tuple or kind is list:
+        return [item if type(item) in _LEAVES else encode(item) for item in value]
     if kind is bytes:
         return base64.b64encode(value).decode("ascii")
-    if kind in (tuple, list):
-        return [encode(item) for item in value]
+    if frozen.field_names(kind) is not None:
+        return _encode_fields(value, kind)
     if isinstance(value, Mapping):
         return {key: encode(item) for key, item in value.items()}
-    if frozen.field_names(kind) is not None:
-        return {
-            name: encode(item)
-            for name, default in _defaults(kind)
-            if (item := getattr(value, name)) != default
-        }
     raise TypeError(f"no JSON form for {kind.__name__}")
+
+
+def _encode_fields(value: Any, kind: Any) -> dict[str, Any]:
+    encoded = {}
+    for name, default in _defaults(kind):
+        item = getattr(value, name)
+        if item is not default and item != default:
+            encoded[name] = item if type(item) in _LEAVES else encode(item)
+    return encoded
 
 
 def decode(kind: type[T], data: Any) -> T:

@@ -8,6 +8,7 @@ meet. Source: DESIGN.md 5.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,6 +66,13 @@ class ProjectPaths(NamedTuple):
         return self.run / "engine.log"
 
 
+@functools.cache
+def _hash_of(data: Path) -> str:
+    import hashlib  # 3 ms, of which a keeper that starts can do without
+
+    return hashlib.sha256(os.fsencode(data)).hexdigest()[:4]
+
+
 class Paths(NamedTuple):
     """The two roots and what is below them."""
 
@@ -74,9 +82,7 @@ class Paths(NamedTuple):
     @property
     def root_hash(self) -> str:
         """Four hex digits that stand in every kernel name of this root."""
-        import hashlib  # 3 ms, of which a keeper that starts can do without
-
-        return hashlib.sha256(os.fsencode(self.data)).hexdigest()[:4]
+        return _hash_of(self.data)
 
     @property
     def database(self) -> Path:
