@@ -23,6 +23,9 @@ from runtime.values import MACHINE_BRIDGE, PREDEFINED_NETWORKS
 
 ERROR, WARNING = "error", "warning"
 MACHINE_BRIDGE_MODES = (MACHINE_BRIDGE, "default")
+HIGHEST_PORT = 65535
+_PORTS = f"ports go from 1 to {HIGHEST_PORT}"
+MOST_REPLICAS = 10_000
 RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 LOG_DRIVERS = ("", "native", "json-file", "local", "none")
 OUR_RUNTIMES = ("", "runc", "io.containerd.runc.v2")
@@ -231,6 +234,33 @@ def _ports(project: Project, service: Service) -> Iterator[Finding]:
             )
 
 
+def _port_numbers(project: Project, service: Service) -> Iterator[Finding]:
+    """Those of the long syntax, which the reading of files passes on as they are."""
+    for index, port in enumerate(service.ports):
+        path = ("services", service.name, "ports", index)
+        if port.target > HIGHEST_PORT:
+            message = f"`target: {port.target}` is no port"
+            yield ERROR, _fault(project, (*path, "target"), message, _PORTS)
+        if port.published and not _is_range(port.published):
+            message = f"`published: {port.published}` is no port"
+            yield ERROR, _fault(project, (*path, "published"), message, _PORTS)
+
+
+def _is_range(text: str) -> bool:
+    first, dash, last = text.partition("-")
+    numbers = [first, last] if dash else [first]
+    if not all(number.isdecimal() and len(number) < 6 for number in numbers):
+        return False
+    return int(first) <= int(numbers[-1]) <= HIGHEST_PORT
+
+
+def _replicas(project: Project, service: Service) -> Iterator[Finding]:
+    """A number that was meant otherwise must not fill the memory with plans."""
+    if service.replicas > MOST_REPLICAS:
+        message = f"{service.replicas} replicas are more than {MOST_REPLICAS}"
+        yield ERROR, _fault(project, ("services", service.name), message, "write a smaller number")
+
+
 def _port_words(project: Project, service: Service) -> Iterator[Finding]:
     """What of a port only clusters and proxies read."""
     for index, port in enumerate(service.ports):
@@ -364,7 +394,9 @@ def _build(project: Project, service: Service) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Project, Service], Iterator[Finding]], ...] = (
     _network_mode,
     _ports,
+    _port_numbers,
     _port_words,
+    _replicas,
     _mounts,
     _files,
     _healthcheck,
@@ -441,16 +473,17 @@ def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
             message = "`options` are for drivers of addresses, and there are none here"
             yield WARNING, _fault(project, ("networks", key, "ipam", "options"), message)
     yield from _file_words(project, selected)
-    for key, volume in project.volumes.items():
-        if volume.driver not in ("", "local") and not volume.external:
-            yield (
-                ERROR,
-                _fault(
-                    project,
-                    ("volumes", key, "driver"),
-                    f"there is no volume driver `{volume.driver}`, only `local`",
-                ),
-            )
+    yield from _volume_drivers(project, selected)
+
+
+def _volume_drivers(project: Project, selected: list[Service]) -> Iterator[Finding]:
+    """Of volumes that are mounted: the others are not made."""
+    mounts = (mount for service in selected for mount in service.volumes)
+    for key in dict.fromkeys(mount.source for mount in mounts if mount.type == "volume"):
+        volume = project.volumes.get(key)
+        if volume and volume.driver not in ("", "local") and not volume.external:
+            message = f"there is no volume driver `{volume.driver}`, only `local`"
+            yield ERROR, _fault(project, ("volumes", key, "driver"), message)
 
 
 def _file_words(project: Project, selected: list[Service]) -> Iterator[Finding]:

@@ -631,6 +631,11 @@ hint: make it: what `device` names is not made
     )
 
 
+def test_a_volume_driver_of_a_volume_that_nobody_mounts(said):
+    text = "services: {web: {image: nginx, volumes: [/a]}}\nvolumes: {a1: {driver: nfs}}\n"
+    assert said(text) == ""
+
+
 def test_a_volume_driver(said):
     text = """\
 services: {web: {image: nginx, volumes: ["a1:/a"]}}
@@ -764,3 +769,45 @@ def test_a_healthcheck_without_a_command(said, word: str):
         "compose.yaml:1:46: error E250: the healthcheck names no command\n"
     )
     assert said(text.replace("test:", "disable: true, test:")) == ""
+
+
+@pytest.mark.parametrize(
+    ("port", "said_of_it"),
+    [
+        ("target: 70000", "1:41: error E250: `target: 70000` is no port"),
+        ("target: 1, published: '70000'", "1:52: error E250: `published: 70000` is no port"),
+        ("target: 1, published: abc", "1:52: error E250: `published: abc` is no port"),
+        ("target: 1, published: '10-5'", "1:52: error E250: `published: 10-5` is no port"),
+        ("target: 1, published: '-5'", "1:52: error E250: `published: -5` is no port"),
+        ("target: 1, published: '5-'", "1:52: error E250: `published: 5-` is no port"),
+        ("target: 1, published: '1-65536'", "1:52: error E250: `published: 1-65536` is no port"),
+    ],
+)
+def test_a_number_that_no_port_has(said, port: str, said_of_it: str):
+    text = said(f"services: {{web: {{image: nginx, ports: [{{{port}}}]}}}}\n")
+    assert text.startswith(f"compose.yaml:{said_of_it}\n")
+    assert text.endswith("hint: ports go from 1 to 65535\n\n")
+
+
+@pytest.mark.parametrize("published", ["", "0", "65535", "8000-8010"])
+def test_numbers_that_ports_have(said, published: str):
+    text = (
+        f"services: {{web: {{image: nginx, ports: [{{target: 65535, published: '{published}'}}]}}}}"
+    )
+    assert said(text) == ""
+
+
+def test_more_replicas_than_any_machine_holds(said):
+    text = "services: {web: {image: nginx, scale: 99999999999}}\n"
+    assert (
+        said(text)
+        == """\
+compose.yaml:1:12: error E250: 99999999999 replicas are more than 10000
+  1 | services: {web: {image: nginx, scale: 99999999999}}
+    |            ^^^
+   at services.web
+hint: write a smaller number
+
+"""
+    )
+    assert "10001 replicas" in said("services: {web: {image: nginx}}", scale={"web": 10001})
