@@ -169,6 +169,12 @@ def _rlimit(ulimit: Ulimit, host: HostFacts, warnings: list[str]) -> Rlimit:
             code="E310",
             hint=f"known: {', '.join(ULIMITS)}",
         )
+    if min(ulimit.soft, ulimit.hard) < -1:
+        raise refuse(
+            f"`ulimits.{ulimit.name}`: {min(ulimit.soft, ulimit.hard)} is no limit",
+            code="E310",
+            hint="-1 is unlimited",
+        )
     if _exceeds(ulimit.soft, ulimit.hard):
         raise refuse(
             f"`ulimits.{ulimit.name}`: soft {ulimit.soft} is above hard {ulimit.hard}",

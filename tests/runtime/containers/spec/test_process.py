@@ -154,6 +154,11 @@ def test_a_soft_limit_above_the_hard_one_is_refused(build):
         assert refused(build, ulimits=wanted) == f"`ulimits.core`: soft {soft} is above hard {hard}"
 
 
+def test_less_than_unlimited_is_no_limit(build):
+    wanted = (Ulimit(name="core", soft=-5, hard=-1),)
+    assert refused(build, ulimits=wanted) == "`ulimits.core`: -5 is no limit"
+
+
 def test_a_limit_that_does_not_exist_is_refused(build):
     assert "no resource limit" in refused(build, ulimits=(Ulimit(name="files", soft=1, hard=1),))
 
