@@ -10,7 +10,7 @@ Source: reference cli.md 6.3, 6.5, 7; 19 (5).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from compose.model.lifecycle import COMPLETED, HEALTHY, Dependency
 from compose.model.project import Project
@@ -20,7 +20,7 @@ from compose.planning.actions import Condition, RunHooks, StartContainer, Unpaus
 from compose.planning.containers import Fate, Ready, add_stop, container_name
 from compose.planning.dependencies import dependents
 from compose.planning.observed import Observed, is_up
-from compose.planning.plan import PlanBuilder, Step
+from compose.planning.plan import Plan, PlanBuilder, Step
 from runtime.values import ContainerRecord
 
 
@@ -207,11 +207,10 @@ class Starts:
                     yield step, not dependency.required
 
     def _reached(self, name: str, dependency: Dependency, service: Service) -> list[Step]:
-        match dependency.condition:
-            case "service_healthy" | "service_completed_successfully" | "running_or_healthy" as one:
-                return self._wait(name, one, service.name)
-            case _:
-                return self._started.get(name, [])
+        condition = _waited_for(dependency)
+        if condition is None:
+            return self._started.get(name, [])
+        return self._wait(name, condition, service.name)
 
     def _wait(self, name: str, condition: Condition, needed_by: str) -> list[Step]:
         replicas = self._replicas(name)
@@ -241,6 +240,27 @@ class Starts:
         if self._is_one_shot(name):
             condition = "service_completed_successfully"
         self._wait(name, condition, "")
+
+
+def waits(project: Project, service: Service, names: Iterable[str], observed: Observed) -> Plan:
+    """For a container that no plan starts: until those of its dependencies that are named are as
+    its `depends_on` asks."""
+    builder = PlanBuilder()
+    for name in names:
+        condition = _waited_for(service.depends_on[name])
+        replicas = [(record.name, record) for record in observed.replicas(name)]
+        if condition is not None and not _is_reached(condition, replicas):
+            builder.add(
+                WaitFor(
+                    project=project.name,
+                    service=name,
+                    condition=condition,
+                    containers=tuple((record.name, record.id) for _, record in replicas),
+                    needed_by=(service.name,),
+                    reason=f"needed by {service.name}",
+                )
+            )
+    return builder.build()
 
 
 def is_done(record: ContainerRecord) -> bool:
@@ -289,12 +309,23 @@ def _starting(
     return frozenset(found)
 
 
+def _waited_for(dependency: Dependency) -> Condition | None:
+    """None: that it was started is enough."""
+    match dependency.condition:
+        case "service_healthy" | "service_completed_successfully" | "running_or_healthy" as one:
+            return one
+        case _:
+            return None
+
+
 def _waits_for(service: Service, name: str) -> bool:
     dependency = service.depends_on.get(name)
     return dependency is not None and dependency.condition == COMPLETED
 
 
-def _is_reached(condition: Condition, replicas: list[tuple[str, ContainerRecord | None]]) -> bool:
+def _is_reached(
+    condition: Condition, replicas: Sequence[tuple[str, ContainerRecord | None]]
+) -> bool:
     """Whether nothing has to be waited for."""
     return all(record is not None and _holds(condition, record) for _, record in replicas)
 

@@ -25,6 +25,7 @@ from compose.planning import images
 from compose.planning.actions import CreateVolume, EnsureImage, RunHooks
 from compose.planning.observed import Observed
 from compose.planning.selection import check_services
+from compose.planning.starts import waits
 from compose.position import File, printable
 from compose.scheduling import hooks, reports, up
 from compose.scheduling import stdio as streams
@@ -107,7 +108,24 @@ async def _bring_up_dependencies(session: Session, service: Service, options: Ru
     up.warn_of_build(session, (service.name,), asked=options.build)
     if known:
         await up.up(session, wishes)
+        await _wait_for(session, service, known)
     return bool(known)
+
+
+async def _wait_for(session: Session, service: Service, dependencies: tuple[str, ...]) -> None:
+    """Until they are as the service's `depends_on` asks. Raises ActionFailed."""
+    observed = observe(session.engine, session.project, names=())
+
+    async def wait(*names: str) -> None:
+        await session.carry_out(waits(session.project, service, names, observed), observed)
+
+    optional = [name for name in dependencies if not service.depends_on[name].required]
+    await wait(*(name for name in dependencies if name not in optional))
+    for name in optional:
+        try:
+            await wait(name)
+        except ActionFailed as error:
+            session.warn(f'optional dependency "{name}" failed to start: {error}')
 
 
 async def _make_resources(

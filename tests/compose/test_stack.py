@@ -572,6 +572,33 @@ def test_run_brings_up_dependencies_and_returns_the_exit_code(tmp_path):
     assert [record.name for record in shop.stack.ps(PsOptions(all=True))] == ["p-db-1"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "becomes", "message"),
+    [
+        ("service_healthy", "unhealthy", "container p-db-1 is unhealthy"),
+        (
+            "service_completed_successfully",
+            "done",
+            'service "db" didn\'t complete successfully: exit 3',
+        ),
+    ],
+)
+def test_run_waits_for_what_its_service_needs(tmp_path, condition, becomes, message):
+    text = f"services: {{web: {{depends_on: {{db: {{condition: {condition}}}}}}}, db: {{}}}}"
+    shop = play(tmp_path, text)
+    if becomes == "done":
+        shop.world.ends["db"] = 3
+    else:
+        shop.world.health["db"] = becomes
+    with pytest.raises(ActionFailed) as caught:
+        shop.stack.run(RunOptions(service="web"))
+    assert str(caught.value) == f"dependency failed to start: {message}"
+    shop = play(tmp_path, text.replace("{condition", "{required: false, condition"), shop.world)
+    shop.stack.run(RunOptions(service="web", detach=True), on_event=shop.hear)
+    assert 'warning: optional dependency "db" failed to start' in shop.said
+    assert len(shop.stack.ps(PsOptions(services=("web",)))) == 1
+
+
 def test_a_one_off_has_no_ports_no_number_and_a_name_of_its_own(tmp_path):
     shop = play(tmp_path, 'services: {web: {ports: ["80:80"], restart: always}}')
     shop.stack.run(RunOptions(service="web", detach=True, user="me", environment={"A": "1"}))
