@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from compose.errors import NotFound
 from compose.model.project import Project
 from compose.options import CreateOptions, RestartOptions, StartOptions, UpOptions
 from compose.planning import identity, images, restarts, support
@@ -21,6 +22,8 @@ async def up(session: Session, options: CreateOptions) -> int:
 
 
 async def _up(session: Session, options: CreateOptions) -> int:
+    if isinstance(options, UpOptions) and not options.all_resources:
+        _check_some(session.project)
     observed, plan = await prepare(session, options)
     wait_timeout = options.wait_timeout if isinstance(options, UpOptions) else None
     if isinstance(options, UpOptions) and options.lease and not session.dry:
@@ -33,6 +36,18 @@ async def _up(session: Session, options: CreateOptions) -> int:
         plan, observed, quiet_pull=options.quiet_pull, wait_timeout=wait_timeout
     )
     return 0
+
+
+def _check_some(project: Project) -> None:
+    """Raises NotFound where profiles leave nothing to bring up."""
+    if project.services:
+        return
+    profiles = {name for one in project.all_services.values() for name in one.profiles}
+    raise NotFound(
+        "no service selected",
+        code="E202",
+        hint=f"activate one of their profiles ({', '.join(sorted(profiles))})" if profiles else "",
+    )
 
 
 def is_attached(options: UpOptions) -> bool:

@@ -60,6 +60,17 @@ def test_a_second_up_says_that_all_is_running_and_does_nothing(tmp_path):
     assert shop.done == ""
 
 
+def test_an_up_of_no_service_is_an_error_as_with_docker(tmp_path):
+    shop = play(tmp_path, "services: {web: {profiles: [debug]}, db: {profiles: [all]}}")
+    with pytest.raises(NotFound) as refused:
+        shop.stack.up(UpOptions(detach=True), on_event=shop.hear)
+    assert (str(refused.value), refused.value.hint) == (
+        "no service selected",
+        "activate one of their profiles (all, debug)",
+    )
+    assert shop.done == ""
+
+
 def test_down_leaves_nothing_but_volumes(tmp_path):
     shop = play(tmp_path, SHOP)
     shop.stack.up(DETACHED)
