@@ -68,7 +68,7 @@ def test_an_up_of_no_service_is_an_error_as_with_docker(tmp_path):
         "no service selected",
         "activate one of their profiles (all, debug)",
     )
-    assert shop.done == ""
+    assert shop.world.containers == {}
 
 
 def test_down_leaves_nothing_but_volumes(tmp_path):
