@@ -465,6 +465,10 @@ class IpamPool:
     aux_addresses: Mapping[str, str] = field(default_factory=dict)
 
 
+HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+"""Key of a network's `driver_opts`: the host's address for ports that name none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkOptions:
     name: str

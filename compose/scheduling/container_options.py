@@ -22,6 +22,7 @@ from compose.planning.support import LOG_DRIVERS, MACHINE_BRIDGE_MODES
 from compose.scheduling import tmpfs
 from runtime.frozen import dataclass, field
 from runtime.values import (
+    HOST_BINDING,
     MACHINE_BRIDGE,
     BlkioOptions,
     ContainerOptions,
@@ -346,17 +347,29 @@ def published_ports(project: Project, service: Service) -> tuple[PortBinding, ..
     """The ports that the service publishes; none where it has the host's own network."""
     if service.network_mode == "host":
         return ()
+    usual = _host_binding(project, service)
     return tuple(
         PortBinding(
             container_port=port.target,
             protocol=port.protocol or "tcp",
-            host_ip=port.host_ip,
+            host_ip=port.host_ip or usual,
             host_port=_range(port.published)[0],
             host_port_end=_range(port.published)[1],
             origin=_origin(project, service, index),
         )
         for index, port in enumerate(service.ports)
     )
+
+
+def _host_binding(project: Project, service: Service) -> str:
+    """The address that ports without one are published on, as the network says by which the
+    container reaches outside; the engine asks the external ones itself."""
+    ranks = {
+        (-attachment.gw_priority, project.networks[key].name): project.networks[key]
+        for key, attachment in service.attachments.items()
+        if not project.networks[key].internal
+    }
+    return ranks[min(ranks)].driver_opts.get(HOST_BINDING, "") if ranks else ""
 
 
 def _origin(project: Project, service: Service, index: int) -> str:

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from runtime.errors import PortTaken, RuntimeFault, describe_errno
 from runtime.linux import faults
 from runtime.networks import port_holders
-from runtime.values import EndpointState, PortBinding, PublishedPort
+from runtime.values import (
+    HOST_BINDING,
+    ContainerRecord,
+    EndpointState,
+    NetworkRecord,
+    PortBinding,
+    PublishedPort,
+)
 
 Owner = Callable[[PublishedPort], str]
 """The container of ours that holds the port (`container shop-web-1`), or nothing."""
@@ -62,6 +69,17 @@ def publications_of(
         for port in ports
         if (address := (ipv6 or ipv4) if ":" in port.host_ip else (ipv4 or ipv6))
     )
+
+
+def host_binding(record: ContainerRecord, networks: Mapping[str, NetworkRecord]) -> str:
+    """The address that the container's ports without one are published on, as the network says by
+    which it reaches outside; or nothing. Pure."""
+    ranks = {
+        (-endpoint.gw_priority, endpoint.network): networks[endpoint.network].options
+        for endpoint in record.options.endpoints
+        if endpoint.network in networks and not networks[endpoint.network].options.internal
+    }
+    return ranks[min(ranks)].driver_opts.get(HOST_BINDING, "") if ranks else ""
 
 
 # --- holding ports

@@ -114,9 +114,14 @@ class ProjectNetworks:
 
     def reserve(self, record: ContainerRecord) -> list[Reservation]:
         """Sockets that hold its published ports. Raises PortTaken."""
-        if record.options.network_mode:
+        if record.options.network_mode or not record.options.ports:
             return []
-        return published.reserve_ports(record.options.ports, owner=self._find_owner)
+        networks = {network.name: network for network in self._database.networks()}
+        return published.reserve_ports(
+            record.options.ports,
+            default_host_ip=published.host_binding(record, networks),
+            owner=self._find_owner,
+        )
 
     def _find_owner(self, port: PublishedPort) -> str:
         return container_networks.find_port_owner(self._database, self._paths, port)

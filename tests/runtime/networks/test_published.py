@@ -11,7 +11,20 @@ import pytest
 from runtime.errors import PortTaken, RuntimeFault
 from runtime.networks import published
 from runtime.networks.published import Publication, publications_of
-from runtime.values import EndpointState, PortBinding, PublishedPort
+from runtime.values import (
+    HOST_BINDING,
+    ContainerId,
+    ContainerOptions,
+    ContainerRecord,
+    Endpoint,
+    EndpointState,
+    NetworkId,
+    NetworkOptions,
+    NetworkRecord,
+    PortBinding,
+    ProjectId,
+    PublishedPort,
+)
 
 
 def binding(port: int = 0, host_ip: str = "127.0.0.1", **more: object) -> PortBinding:
@@ -43,6 +56,28 @@ def test_both_families_get_the_same_number():
         one.socket.close()
     assert len(numbers) == 1
     assert addresses == ["0.0.0.0", "::"]
+
+
+def test_a_network_says_where_ports_without_an_address_are_published():
+    """The one that leads outside: by gw_priority, then by name; never an internal one."""
+
+    def network(name: str, host: str, *, internal: bool = False) -> NetworkRecord:
+        options = {HOST_BINDING: host}
+        return NetworkRecord(
+            id=NetworkId(name),
+            options=NetworkOptions(name=name, driver_opts=options, internal=internal),
+        )
+
+    def on(*endpoints: Endpoint) -> ContainerRecord:
+        options = ContainerOptions(project="p", name="p-web-1", image="host", endpoints=endpoints)
+        return ContainerRecord(id=ContainerId("c"), project_id=ProjectId("p"), options=options)
+
+    made = (network("a", "", internal=True), network("b", "127.0.0.1"), network("c", "127.0.0.2"))
+    networks = {one.name: one for one in made}
+    a, b, c = (Endpoint(network=name) for name in "abc")
+    first = Endpoint(network="c", gw_priority=1)
+    found = [published.host_binding(on(*them), networks) for them in ((a, c, b), (b, first), (a,))]
+    assert found == ["127.0.0.1", "127.0.0.2", ""]
 
 
 def test_a_udp_port_is_bound():
