@@ -13,13 +13,14 @@ from typing import Any
 
 from compose.errors import Fault, InvalidFile, Path
 from compose.model.attribute import replace
+from compose.model.network import Network
 from compose.model.project import Project
 from compose.model.security import seccomp_file
 from compose.model.service import Service
 from compose.planning.dependencies import check_circles
 from compose.planning.observed import Observed
 from runtime.frozen import dataclass
-from runtime.values import MACHINE_BRIDGE, PREDEFINED_NETWORKS
+from runtime.values import HOST_BINDING, MACHINE_BRIDGE, PREDEFINED_NETWORKS
 
 ERROR, WARNING = "error", "warning"
 MACHINE_BRIDGE_MODES = (MACHINE_BRIDGE, "default")
@@ -28,6 +29,15 @@ _PORTS = f"ports go from 1 to {HIGHEST_PORT}"
 MOST_REPLICAS = 10_000
 RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 LOG_DRIVERS = ("", "native", "json-file", "local", "none")
+_BRIDGE = "com.docker.network.bridge."
+BRIDGE_OPTIONS = (
+    *(f"{_BRIDGE}{name}" for name in ("name", "enable_icc", "enable_ip_masquerade")),
+    HOST_BINDING,
+    "com.docker.network.driver.mtu",
+    "com.docker.network.container_iface_prefix",
+)
+"""The `driver_opts` of a network that runtime/networks acts on."""
+GATEWAY_MODES = (f"{_BRIDGE}gateway_mode_ipv4", f"{_BRIDGE}gateway_mode_ipv6")
 OUR_RUNTIMES = ("", "runc", "io.containerd.runc.v2")
 _SWARM = "is for clusters, and does nothing here"
 
@@ -472,8 +482,25 @@ def _of_project(project: Project, selected: list[Service]) -> Iterator[Finding]:
         if ipam is not None and ipam.options:
             message = "`options` are for drivers of addresses, and there are none here"
             yield WARNING, _fault(project, ("networks", key, "ipam", "options"), message)
+        if network.driver in ("", "bridge") and not network.external:
+            yield from _bridge_options(project, key, network)
     yield from _file_words(project, selected)
     yield from _volume_drivers(project, selected)
+
+
+def _bridge_options(project: Project, key: str, network: Network) -> Iterator[Finding]:
+    """Docker's engine takes every word, and acts on those that its driver knows."""
+    for name, value in network.driver_opts.items():
+        path = ("networks", key, "driver_opts", name)
+        if name in GATEWAY_MODES and value in ("routed", "isolated"):
+            hint = (
+                "`internal: true` keeps a network from the outside" if value == "isolated" else ""
+            )
+            message = f"the gateway mode `{value}` is not possible here, only `nat`"
+            yield ERROR, _fault(project, path, message, hint)
+        elif name not in (*GATEWAY_MODES, *BRIDGE_OPTIONS):
+            message = f"`{name}` is no option of a bridge here, and does nothing"
+            yield WARNING, _fault(project, path, message)
 
 
 def _volume_drivers(project: Project, selected: list[Service]) -> Iterator[Finding]:

@@ -522,6 +522,49 @@ compose.yaml:1:59: error E250: hooks run once per service: `per_replica` cannot 
     )
 
 
+def test_a_gateway_mode_that_bridges_do_not_have_here(said):
+    text = """\
+services: {web: {image: nginx, networks: [a]}}
+networks:
+  a:
+    driver_opts:
+      com.docker.network.bridge.gateway_mode_ipv4: isolated
+"""
+    assert (
+        said(text)
+        == """\
+compose.yaml:5:7: error E250: the gateway mode `isolated` is not possible here, only `nat`
+  5 |       com.docker.network.bridge.gateway_mode_ipv4: isolated
+    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   at networks.a.driver_opts.com.docker.network.bridge.gateway_mode_ipv4
+hint: `internal: true` keeps a network from the outside
+
+"""
+    )
+
+
+def test_an_option_of_a_bridge_that_nobody_acts_on(said):
+    text = """\
+services: {web: {image: nginx, networks: [a]}}
+networks:
+  a:
+    driver_opts:
+      com.docker.network.bridge.host_binding_ipv4: 127.0.0.1
+      com.docker.network.bridge.gateway_mode_ipv6: nat
+      speed: high
+"""
+    assert (
+        said(text)
+        == """\
+compose.yaml:7:7: warning W250: `speed` is no option of a bridge here, and does nothing
+  7 |       speed: high
+    |       ^^^^^
+   at networks.a.driver_opts.speed
+
+"""
+    )
+
+
 def test_a_network_driver_and_a_driver_of_addresses(said):
     text = """\
 services: {web: {image: nginx, networks: [a, b]}}
