@@ -98,12 +98,14 @@ async def stack(paths: Paths, tmp_path: Path, anyio_backend: str) -> AsyncIterat
 
 @pytest.mark.anyio
 async def test_wherever_it_is_cancelled_the_next_one_converges(stack: AsyncStack):
-    total = await up_cancelled_at(stack, 0)
-    assert total > 8
-    for wanted in range(1, total):
+    wanted = seen = 1
+    while (
+        seen >= wanted
+    ):  # not one that came to its end before: how many there are differs a little
         await stack.down(DownOptions(volumes=True, timeout=0))
         seen = await up_cancelled_at(stack, wanted)
-        assert seen >= wanted - 2, "it came that far"
         result = await stack.up(DETACHED)
         states = sorted((one.options.service, one.state.status) for one in result.containers)
         assert states == [("db", "running"), ("web", "running")], f"cancelled at await {wanted}"
+        wanted += 1
+    assert wanted > 10
