@@ -29,6 +29,8 @@ OVERRIDES = (
     "docker-compose.override.yml",
     "docker-compose.override.yaml",
 )
+_PIPES: dict[int, bytes] = {}
+"""What came out of `<(command)`, by the pipe's inode."""
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 
 
@@ -211,8 +213,8 @@ def read_env_files(
 def read_text(
     path: str, report: Report, where: Position | None = None, *, what: str = "file"
 ) -> File:
-    """A regular file, or standard input for `-`. Raises InvalidFile with the place that named
-    it."""
+    """A regular file, a shell's `<(command)`, or standard input for `-`. Raises InvalidFile with
+    the place that named it."""
     if path == "-":
         return decode(path, sys.stdin.buffer.read(MOST_BYTES + 1))
     try:
@@ -234,9 +236,27 @@ def _read(path: str) -> bytes:
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(kind):
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if stat.S_ISFIFO(kind) and _is_substitution(descriptor):
+            return _read_pipe(descriptor)
         if not stat.S_ISREG(kind) and not _is_null(descriptor):
             raise OSError(errno.EINVAL, "no regular file", path)
         return stream.read(MOST_BYTES + 1)
+
+
+def _is_substitution(descriptor: int) -> bool:
+    """A pipe without a name, which a shell made for `<(command)`: its writer is there, where a FIFO
+    in a project would wait for one without end."""
+    return os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:")
+
+
+def _read_pipe(descriptor: int) -> bytes:
+    """To its end. It can be had once, and is kept for who reads the file again."""
+    pipe = os.fstat(descriptor).st_ino
+    if pipe not in _PIPES:
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb", closefd=False) as stream:
+            _PIPES[pipe] = stream.read(MOST_BYTES + 1)
+    return _PIPES[pipe]
 
 
 def _is_null(descriptor: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,15 @@ def test_a_file_is_named_by_its_place_below_the_folder_whichever_its_name(
         with pytest.raises(ComposeError) as caught:
             load(LoadRequest(files=file, environment={"PYCOMPOSE_ROOT": str(tmp_path / "root")}))
         assert str(caught.value.faults[0].where) == "compose.yaml:1:18"
+
+
+def test_what_a_shell_puts_in_place_of_a_command_is_read_however_often(tmp_path: Path, write):
+    """`--env-file <(sops -d secrets.env)`: a pipe, of which each byte can be had once."""
+    write("compose.yaml")
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write("TAG=from-a-pipe\n")
+    for _ in range(2):
+        found = loaded(tmp_path, env_files=(f"/dev/fd/{reading}",))
+        assert found.project.services["web"].image == "a:from-a-pipe"
+    os.close(reading)
