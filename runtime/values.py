@@ -320,6 +320,12 @@ class ContainerOptions:
         """On networks of projects names mean containers; elsewhere what they mean to the host."""
         return bool(self.endpoints) and not self.network_mode and not self.is_on_machine_bridge
 
+    @property
+    def joined_containers(self) -> tuple[str, ...]:
+        """Ids of those whose namespaces it shares."""
+        modes = (mode.partition(":") for mode in (self.network_mode, self.pid, self.ipc, self.uts))
+        return tuple(dict.fromkeys(owner for kind, _, owner in modes if kind == "container"))
+
 
 # --- containers: what exists
 

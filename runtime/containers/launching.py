@@ -266,12 +266,8 @@ class LaunchDesk:
     def _others(self, record: ContainerRecord) -> dict[str, ContainerRecord]:
         """Containers whose namespaces this one joins, as they are now. Raises StartFailed when one
         does not run."""
-        options = record.options
         found = {}
-        for mode in (options.network_mode, options.pid, options.ipc, options.uts):
-            kind, _, container_id = mode.partition(":")
-            if kind != "container":
-                continue
+        for container_id in record.options.joined_containers:
             other = self._database.find_container(container_id)
             if other is not None:
                 project = self._paths.project(other.project_id)

@@ -132,9 +132,22 @@ async def _restart(
 ) -> None:
     with scope:
         await tasks.sleep(pause)
+        while _joins_what_is_down(project, container):
+            # forever: until that runs, or somebody stops this one
+            await project.wait_for_change()
     if scope.cancel_called or container.state.status != "restarting":
         return
     try:
         await starts.start(project, container, starts.StartWish(by_policy=True))
     except RuntimeFault as fault:
         report(f"{container.record.name} is not restarted: {fault.message}: {fault.answered}")
+        # whoever waits for it hears that it does not come back
+        attributes = {"exitCode": str(container.state.exit_code), "cause": fault.message}
+        project.publish(container, "die", attributes)
+
+
+def _joins_what_is_down(project: Project, container: Supervised) -> bool:
+    """It shares namespaces with a container that may be started yet: its own policy may do that, or
+    the command that found both down."""
+    others = map(project.containers.get, container.record.options.joined_containers)
+    return any(other is not None and not other.is_running for other in others)

@@ -106,7 +106,8 @@ class FolderMachine:
 
     async def prepare_launch(self, record, *, generation):
         self.note("prepare", record.id)
-        if "unprepared" in record.options.labels:
+        labels = record.options.labels
+        if "unprepared" in labels or ("once" in labels and generation > 1):
             raise RuntimeFault("cannot be prepared", code="E999", tried="x", answered="y")
         held = {}
         for number, _port in enumerate(record.options.ports):

@@ -395,3 +395,33 @@ def test_what_is_no_signal(name: str):
     with pytest.raises(RuntimeFault, match=f"invalid signal: {re.escape(name)}") as refused:
         signal_number(name)
     assert refused.value.code == "E341"
+
+
+def test_a_restart_waits_for_the_container_whose_namespaces_are_joined(project):
+    project.shell("db", "read line; exit 0", stdin_open=True)
+    always = RestartPolicy(name="always")
+    project.shell("web", "read line", restart=always, ipc="container:db", stdin_open=True)
+    project.shell("other", "read line", restart=always, stdin_open=True)
+    with project.watch() as events:
+        db, web, other = map(project.start, ("db", "web", "other"))
+        os.kill(db.pid, signal.SIGKILL)
+        events.until("die", "db")
+        os.kill(web.pid, signal.SIGKILL)
+        assert events.until("die", "web").status == "restarting"
+        # one that ended later and joins nobody is back before anything else is done
+        os.kill(other.pid, signal.SIGKILL)
+        assert events.until("start", "other").generation == 2
+        assert project.start("db").status == "running"
+        state = events.until("start", "web")
+    assert (state.generation, state.restart_count) == (2, 1)
+    assert project.events[-2:] == ["db start", "web start"]
+
+
+def test_a_restart_that_fails_is_told_to_who_waits(project):
+    project.shell("web", "exit 1", restart=RestartPolicy(name="always"), labels={"once": ""})
+    with project.watch() as events:
+        project.start("web")
+        assert events.until("die").status == "restarting"
+        state = events.until("die")
+    assert (state.status, state.error) == ("exited", "cannot be prepared: y")
+    assert project.events[-1] == "web die exitCode=1 cause=cannot be prepared"
