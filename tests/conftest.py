@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from compose.loading import pipeline, verdicts
 from runtime.paths import Paths, find_paths
 from tests.census import census
 
@@ -23,6 +24,18 @@ ALLOWED_SKIPS = TOP / "tests" / "allowed_skips.txt"
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_of_the_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a command that runs in a test's own process keeps is not kept in the machine's root,
+    also where the test gives it an environment of its own."""
+    machine = {"PYCOMPOSE_ROOT": str(tmp_path_factory.mktemp("machine"))}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in machine.items():
+            patch.setenv(name, os.environ.get(name, value))
+        patch.setattr(pipeline, "folder_of", lambda given: verdicts.folder_of(machine | {**given}))
+        yield
 
 
 @pytest.fixture

@@ -115,6 +115,8 @@ def test_the_webshop_sells_through_nginx_from_postgresql_and_redis(sample: Sampl
     answers = [json.loads(fetch(8088)) for _ in range(6)]
     assert answers[0]["items"] == {"tulip": 3, "rose": 5, "fern": 9}
     assert [answer["visits"] for answer in answers] == [1, 2, 3, 4, 5, 6]
+    while len({answer["served_by"] for answer in answers}) < 2 and len(answers) < 100:
+        answers.append(json.loads(fetch(8088)))  # nginx draws lots for each question
     assert len({answer["served_by"] for answer in answers}) == 2
     assert sample.logs("migrate") == ["the shop has its table"]
     sample("down", "-v")
