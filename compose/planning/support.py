@@ -30,10 +30,11 @@ MOST_REPLICAS = 10_000
 RESTART_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 LOG_DRIVERS = ("", "native", "json-file", "local", "none")
 _BRIDGE = "com.docker.network.bridge."
+_MTU = "com.docker.network.driver.mtu"
 BRIDGE_OPTIONS = (
     *(f"{_BRIDGE}{name}" for name in ("name", "enable_icc", "enable_ip_masquerade")),
     HOST_BINDING,
-    "com.docker.network.driver.mtu",
+    _MTU,
     "com.docker.network.container_iface_prefix",
 )
 """The `driver_opts` of a network that runtime/networks acts on."""
@@ -498,6 +499,8 @@ def _bridge_options(project: Project, key: str, network: Network) -> Iterator[Fi
             )
             message = f"the gateway mode `{value}` is not possible here, only `nat`"
             yield ERROR, _fault(project, path, message, hint)
+        elif name == _MTU and not value.isdecimal():
+            yield ERROR, _fault(project, path, f"`{value}` is no number of bytes")
         elif name not in (*GATEWAY_MODES, *BRIDGE_OPTIONS):
             message = f"`{name}` is no option of a bridge here, and does nothing"
             yield WARNING, _fault(project, path, message)

@@ -21,14 +21,38 @@ _WORD = ctypes.c_ulong
 _TEXT = ctypes.c_char_p
 _POINTER = ctypes.c_void_p
 
-_GENERIC = {"keyctl": 219, "setgroups": 159, "setresgid": 149, "setresuid": 147}
+_GENERIC = {
+    "keyctl": 219,
+    "rt_sigaction": 134,
+    "setgroups": 159,
+    "setresgid": 149,
+    "setresuid": 147,
+}
 OLD_NUMBERS = {
-    "x86_64": {"keyctl": 250, "setgroups": 116, "setresgid": 119, "setresuid": 117},
+    "x86_64": {
+        "keyctl": 250,
+        "rt_sigaction": 13,
+        "setgroups": 116,
+        "setresgid": 119,
+        "setresuid": 117,
+    },
     "aarch64": _GENERIC,
     "riscv64": _GENERIC,
     "loongarch64": _GENERIC,
-    "ppc64le": {"keyctl": 271, "setgroups": 81, "setresgid": 169, "setresuid": 164},
-    "s390x": {"keyctl": 280, "setgroups": 206, "setresgid": 210, "setresuid": 208},
+    "ppc64le": {
+        "keyctl": 271,
+        "rt_sigaction": 173,
+        "setgroups": 81,
+        "setresgid": 169,
+        "setresuid": 164,
+    },
+    "s390x": {
+        "keyctl": 280,
+        "rt_sigaction": 174,
+        "setgroups": 206,
+        "setresgid": 210,
+        "setresuid": 208,
+    },
 }
 
 
@@ -110,6 +134,7 @@ def _old(name: str, *types: type) -> Callable[..., int]:
 
 
 keyctl = _old("keyctl", _INT, _POINTER, _WORD, _WORD, _WORD)
+rt_sigaction = _old("rt_sigaction", _INT, _POINTER, _POINTER, ctypes.c_size_t)
 # P15: by number. The library's functions first tell all threads that it knows of, and after a bare
 # clone3 it waits for ever for those that the parent had.
 setgroups = _old("setgroups", _WORD, _POINTER)

@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 from collections.abc import Collection
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 from runtime.linux import calls, faults
@@ -21,6 +22,10 @@ _LAST_DESCRIPTOR = 0xFFFFFFFF
 
 
 _SIGNALS = 64
+_OF_THE_LIBRARY = (32, 33)
+"""glibc lets nobody touch them, and its posix_spawn leaves them ignored."""
+_DEFAULT = ctypes.create_string_buffer(64)
+"""A sigaction of zeros: SIG_DFL, no flags, no mask."""
 
 SignalMask: TypeAlias = "ctypes.Array[ctypes.c_ulong]"
 """A sigset_t."""
@@ -107,6 +112,9 @@ def reset_signals() -> None:
     them is wrong from here on. The mask is left alone."""
     for number in range(1, _SIGNALS + 1):
         calls.signal(number, 0)
+    for number in _OF_THE_LIBRARY:
+        with suppress(OSError):
+            calls.rt_sigaction(number, _DEFAULT, None, _SIGNALS // 8)
 
 
 def block_signals() -> SignalMask:

@@ -543,6 +543,23 @@ hint: `internal: true` keeps a network from the outside
     )
 
 
+def test_a_size_of_packets_that_is_no_number(said):
+    text = """\
+services: {web: {image: nginx, networks: [a]}}
+networks: {a: {driver_opts: {com.docker.network.driver.mtu: 9k}}}
+"""
+    assert (
+        said(text)
+        == """\
+compose.yaml:2:30: error E250: `9k` is no number of bytes
+  2 | networks: {a: {driver_opts: {com.docker.network.driver.mtu: 9k}}}
+    |                              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   at networks.a.driver_opts.com.docker.network.driver.mtu
+
+"""
+    )
+
+
 def test_an_option_of_a_bridge_that_nobody_acts_on(said):
     text = """\
 services: {web: {image: nginx, networks: [a]}}
