@@ -88,7 +88,8 @@ class AsyncStack(Reading):
 
     `deadline` is in seconds, for the whole verb; past it the verb is cancelled, what was done stays
     done, and TimeoutError is raised. Cancelling a verb leaves a state from which the next
-    converges; a cancelled attached `up` leaves its containers running.
+    converges; a cancelled attached `up` leaves its containers running, a cancelled `run` kills its
+    own (and removes it if it was to be removed). The process of an `exec` goes on, as with Docker.
     """
 
     _interrupts: Interrupts | None = None

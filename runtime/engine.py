@@ -113,6 +113,7 @@ class Engine:
         self._project: ProjectRecord | None = None
         self._has_started = False
         self._has_roots = False
+        self._image_manager: ImageManager | None = None
         self._line: Line | None = None
         self._line_users = 0
 
@@ -166,21 +167,23 @@ class Engine:
     def images(self) -> tuple[ImageRecord, ...]:
         from runtime.images.front import Images
 
-        return Images(self.paths).list()
+        return Images(self.paths, self._read()).list()
 
     def image(self, reference: str, *, platform: str = "") -> ImageRecord | None:
         """`host`, `dir:PATH` and `oci:PATH` too. None when it is not here, or not for the
         platform."""
         from runtime.images.front import Images
 
-        return Images(self.paths).find(reference, platform=platform)
+        return Images(self.paths, self._read()).find(reference, platform=platform)
 
     @property
     def image_manager(self) -> ImageManager:
         """What is done to images alone: import, load, save, tag, remove, prune, inspect."""
         from runtime.images.managing import ImageManager
 
-        return ImageManager(self.paths)
+        if self._image_manager is None:
+            self._image_manager = ImageManager(self.paths)
+        return self._image_manager
 
     def events(
         self, project: str, *, since: float | None = None, until: float | None = None
@@ -274,6 +277,9 @@ class Engine:
 
     def close(self) -> None:
         self._dismiss()
+        if self._image_manager is not None:
+            self._image_manager.close()
+            self._image_manager = None
         if self._database is not None:
             self._database.close()
             self._database = None

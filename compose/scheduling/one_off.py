@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from typing import Any
 
 from compose.errors import ActionFailed, ComposeError, NotFound
@@ -46,6 +47,8 @@ from runtime.values import ContainerRecord, VolumeOptions
 
 SLUG_BYTES = 6
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+CLEANUP_SECONDS = 30.0
+"""For the end of a container whose caller has gone on."""
 FORWARDED_AS = {2: "SIGINT", 15: "SIGTERM"}
 
 
@@ -259,7 +262,8 @@ async def _make(work: Work, options: RunOptions, *, keeps_no_log: bool) -> Conta
         file_digests=work.file_digests,
         env_files=work.env_files,
     )
-    with work.told(f"Container {name}", "Creating", "Created"):
+    # a verb that is cancelled here would not know what it made
+    with work.told(f"Container {name}", "Creating", "Created"), tasks.scope(shield=True):
         record = await work.engine.create_container(container_options(project, service, making))
     work.made[name] = record
     return record
@@ -287,12 +291,11 @@ class _Running:
     async def run(self) -> Captured:
         if self._options.detach:
             try:
-                self._began(await self._engine.start_container(self._record.id))
+                await self._start()
             except RuntimeFault:
                 if self._options.remove:  # nobody will see it end
                     await self._remove()
                 raise
-            await self._run_hooks()
             return Captured(0, b"", b"")
         try:
             async with tasks.group() as self._group:
@@ -301,10 +304,21 @@ class _Running:
                 with self._session.interrupts.handled_by(self._forward):
                     done = await self._in_foreground()
                 self._group.cancel()
-            return done
-        finally:
-            if self._options.remove:
-                await self._remove()
+        except BaseException:
+            # past its deadline or interrupted: as subprocess.run, it leaves nothing running
+            with tasks.move_on_after(CLEANUP_SECONDS, shield=True):
+                await self._abandon()
+            raise
+        if self._options.remove:
+            await self._remove()
+        return done
+
+    async def _abandon(self) -> None:
+        if self._options.remove:
+            await self._remove()
+            return
+        with suppress(RuntimeFault):  # it does not run
+            await self._engine.stop_container(self._record.id, grace=0)
 
     async def _in_foreground(self) -> Captured:
         if self._stdio is None:
@@ -324,9 +338,7 @@ class _Running:
 
     async def _in_terminal(self, stdio: Stdio) -> Captured:
         size = streams.size_of(stdio.stdout) or (80, 24)
-        started = await self._engine.start_container(self._record.id, size=size)
-        self._began(started)
-        await self._run_hooks()
+        started = await self._start(size=size)
         if started.pty is None:
             return Captured(await self._end(), b"", b"")
         try:
@@ -347,9 +359,13 @@ class _Running:
         }
         return Captured(code, output["stdout"], output["stderr"])
 
-    async def _start(self, stdio: tuple[int, int, int] | None = None) -> None:
-        self._began(await self._engine.start_container(self._record.id, stdio=stdio))
+    async def _start(self, **given: Any) -> StartedContainer:
+        # one that is still on its way could not be killed
+        with tasks.scope(shield=True):
+            started = await self._engine.start_container(self._record.id, **given)
+        self._began(started)
         await self._run_hooks()
+        return started
 
     def _began(self, started: StartedContainer) -> None:
         self._work.states.put(self._record.id, started.state)

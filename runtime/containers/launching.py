@@ -27,7 +27,7 @@ from runtime.errors import NotFound, StartFailed
 from runtime.images import uppers
 from runtime.images.front import Images
 from runtime.linux import files, seccomp
-from runtime.messages import CgroupPlan, LaunchRequest
+from runtime.messages import CgroupPlan, LaunchRequest, RootFilesystem
 from runtime.networks import hosts_file, names
 from runtime.networks.endpoint import EndpointPlan, host_gateways
 from runtime.paths import Paths
@@ -157,9 +157,7 @@ class LaunchDesk:
             container_id=record.id,
             generation=generation,
             spec=result.spec,
-            root=Images(self._paths).root_filesystem(
-                options.image, folder, image_id=record.image_id
-            ),
+            root=self._root_filesystem(record),
             cgroup=plan,
             seccomp_program=seccomp_program(result),
             joined_namespaces=result.joined_namespaces,
@@ -169,6 +167,11 @@ class LaunchDesk:
             open_stdin=options.stdin_open,
             log_folder=str(folder / "logs"),
         )
+
+    def _root_filesystem(self, record: ContainerRecord) -> RootFilesystem:
+        folder = self._paths.container(record.id)
+        with Images(self._paths) as images:
+            return images.root_filesystem(record.options.image, folder, image_id=record.image_id)
 
     def _host_facts(self) -> HostFacts:
         now = time.monotonic()
@@ -211,14 +214,14 @@ class LaunchDesk:
         )
 
     def _image_layers(self, mounts: Iterable[Mount]) -> dict[str, tuple[str, ...]]:
-        images = Images(self._paths)
-        return {
-            mount.source: tuple(
-                str(path) for path in images.layer_paths(mount.source, image_id=mount.image_id)
-            )
-            for mount in mounts
-            if mount.type == "image"
-        }
+        with Images(self._paths) as images:
+            return {
+                mount.source: tuple(
+                    str(path) for path in images.layer_paths(mount.source, image_id=mount.image_id)
+                )
+                for mount in mounts
+                if mount.type == "image"
+            }
 
     def _shared_memory(self, record: ContainerRecord, others: Mapping[str, ContainerRecord]) -> str:
         """The folder behind a shared /dev/shm: our own, or that of the container whose IPC is

@@ -45,7 +45,7 @@ def create_container(
 ) -> ContainerRecord:
     """Row, folder, volumes, injected files. Raises AlreadyExists, NotFound (image, volume),
     RuntimeFault."""
-    images = Images(paths)
+    images = Images(paths, database)
     image = images.image_config(options.image)
     options = frozen.replace(options, mounts=_pinned(images, options.mounts))
     record = ContainerRecord(
@@ -304,7 +304,8 @@ def _make_files(database: Database, paths: Paths, record: ContainerRecord) -> No
     for mount in record.options.mounts:
         if mount.type == "bind":
             binds.ensure_source(mount)
-    Images(paths).root_filesystem(record.options.image, folder, image_id=record.image_id)
+    images = Images(paths, database)
+    images.root_filesystem(record.options.image, folder, image_id=record.image_id)
     injected_files.write(record.options.files, folder / "files")
     _fill_volumes(database, paths, record)
 
@@ -324,5 +325,6 @@ def _fill_volumes(database: Database, paths: Paths, record: ContainerRecord) -> 
                 hint=f"create it with `pycompose volume create {mount.source}`",
             )
         if named.is_empty(volume):
-            layers = Images(paths).layer_paths(record.options.image, image_id=record.image_id)
+            images = Images(paths, database)
+            layers = images.layer_paths(record.options.image, image_id=record.image_id)
             named.copy_up(volume, layers, mount.target, owner_only=record.options.image == "host")

@@ -38,12 +38,29 @@ def is_built_in(reference: str) -> bool:
 
 
 class Images:
-    """The images of one root. Cheap to make; not shared between threads."""
+    """The images of one root. Cheap to make; not shared between threads.
+
+    Close it, or give it the caller's database: what it opens itself stays open until then.
+    """
 
     def __init__(self, paths: Paths, database: Database | None = None) -> None:
         self._paths = paths
         self._database = database
+        self._opened: Database | None = None
         self._store: Store | None = None
+
+    def __enter__(self) -> Images:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database, if it is none of the caller's. Can be used again."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            self._store = None
+            opened.close()
 
     def prepare_host(self) -> None:
         """Read the machine for `image: host` now, beside other work; then the next containers find
@@ -142,7 +159,10 @@ class Images:
             from runtime.state.database import Database
 
             ensure_directories(self._paths)
-            self._store = Store(self._paths, self._database or Database.open(self._paths))
+            database = self._database
+            if database is None:
+                database = self._opened = Database.open(self._paths)
+            self._store = Store(self._paths, database)
         return self._store
 
     def _find_row(self, reference: str, platform: str = "") -> ImageRow | None:
@@ -181,11 +201,11 @@ async def ensure(
     on_progress: OnProgress | None = None,
 ) -> ImageRecord:
     """Have an image here, by pull policy. Raises NotFound when it is nowhere, RuntimeFault."""
-    images = Images(paths)
-    if (found := _found(images, reference, policy, platform)) is not None:
-        return found
-    if reference.startswith(LAYOUT):
-        return _load_layout(images, reference, platform, on_progress)
+    with Images(paths) as images:
+        if (found := _found(images, reference, policy, platform)) is not None:
+            return found
+        if reference.startswith(LAYOUT):
+            return _load_layout(images, reference, platform, on_progress)
     if reference == host.REFERENCE:
         raise _not_for(platform)
     if policy == "never":

@@ -34,6 +34,10 @@ class ImageManager:
         self._paths = paths
         self._images = Images(paths)
 
+    def close(self) -> None:
+        """Let go of the database. Can be used again."""
+        self._images.close()
+
     # --- in
 
     def import_tar(
