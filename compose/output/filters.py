@@ -137,6 +137,10 @@ def _select(
         if not equals or key not in tests:
             known = ", ".join(sorted(tests))
             raise ComposeError(f"invalid filter '{text}'", code="E704", hint=f"known: {known}")
+        if key == "dangling" and value.lower() not in _TRUE + _FALSE:
+            raise ComposeError(
+                f"invalid filter '{text}'", code="E704", hint="it is `true` or `false`"
+            )
         wanted.setdefault(key, []).append(value)
     try:
         return [
@@ -156,5 +160,9 @@ def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
+_TRUE = ("1", "t", "true")
+_FALSE = ("0", "f", "false")
+
+
 def _truth(text: str) -> bool:
-    return text.lower() in ("1", "t", "true")
+    return text.lower() in _TRUE

@@ -60,7 +60,15 @@ async def _run_inside(work: Work, action: RunHooks, hook: Hook) -> None:
             f"{action.service} hook exited with status {done.exit_code}",
             code="E207",
             details=reports.quoted(done.stderr or done.stdout),
+            hint=_hint(action),
         )
+
+
+def _hint(action: RunHooks) -> str:
+    """A `pre_stop` that fails keeps its container, as in Docker Compose: for ever, if need be."""
+    if action.kind != "pre_stop":
+        return ""
+    return f"`pycompose kill {action.service}` ends it without its hooks"
 
 
 async def _too_late(

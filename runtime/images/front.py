@@ -210,6 +210,8 @@ async def ensure(
         raise _not_for(platform)
     if policy == "never":
         raise unknown(reference)
+    if reference.startswith((f"{host.REFERENCE}:", f"{host.REFERENCE}@")):
+        raise _not_tagged(reference)
     from runtime.images.remote import pull
 
     return await pull(paths, reference, platform=platform, on_progress=on_progress)
@@ -326,6 +328,15 @@ def unknown(reference: str) -> NotFound:
         f"no such image: {reference}",
         code="E500",
         hint="`pycompose image ls` shows what is here; `image: host` needs none",
+    )
+
+
+def _not_tagged(reference: str) -> NotFound:
+    """No registry knows such a name: this machine is meant."""
+    return NotFound(
+        f"no such image: {reference}",
+        code="E500",
+        hint=f"this machine as an image is `image: {host.REFERENCE}`, without tag and digest",
     )
 
 

@@ -674,6 +674,18 @@ def test_a_hook_that_fails_fails_the_verb_with_the_end_of_its_output(tmp_path):
     assert caught.value.details == ("  | no such table",)
 
 
+def test_a_hook_that_keeps_its_container_from_ending_is_left_out_by_kill(tmp_path):
+    shop = play(tmp_path, "services: {web: {pre_stop: [{command: [bye]}]}}")
+    shop.world.commands["bye",] = (3, b"busy")
+    shop.stack.up(DETACHED)
+    with pytest.raises(ActionFailed, match="web hook exited with status 3") as caught:
+        shop.stack.down()
+    assert caught.value.hint == "`pycompose kill web` ends it without its hooks"
+    shop.stack.kill()
+    shop.stack.down()
+    assert str(shop.world) == ""
+
+
 def test_pre_start_is_a_container_of_its_own(tmp_path):
     shop = play(tmp_path, "services: {web: {pre_start: [{command: [prepare]}]}}")
     world = shop.world

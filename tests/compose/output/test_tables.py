@@ -373,7 +373,7 @@ def test_volume_filters(filters, names):
     assert [one.name for one in found] == names
 
 
-@pytest.mark.parametrize("text", ["nothing", "color=red", "name=("])
+@pytest.mark.parametrize("text", ["nothing", "color=red", "name=(", "dangling=maybe", "dangling="])
 def test_a_bad_filter_is_named(text: str):
     with pytest.raises(ComposeError, match="invalid filter"):
         select_networks([network()], [text], list)

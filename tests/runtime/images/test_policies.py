@@ -88,3 +88,13 @@ def test_the_policy_decides_whether_a_moved_tag_is_followed(paths: Paths):
         # an image of another platform is not the one that is asked for
         assert ensure("missing", "linux/arm64") == "arm 3"
         assert ensure("missing", "linux/amd64") == "3"
+
+
+@pytest.mark.parametrize("reference", ["host:latest", "host:12"])
+def test_no_registry_is_asked_for_this_machine_with_a_tag(paths: Paths, reference: str):
+    with pytest.raises(NotFound) as caught:
+        tasks.run(lambda: front.ensure(paths, reference))
+    assert (caught.value.message, caught.value.hint) == (
+        f"no such image: {reference}",
+        "this machine as an image is `image: host`, without tag and digest",
+    )
