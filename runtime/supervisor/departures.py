@@ -20,6 +20,10 @@ from runtime.supervisor.log_writer import report
 from runtime.supervisor.together import Together
 from runtime.values import ContainerRecord, NetworkRecord
 
+TOGETHER_SECONDS = 1.0
+"""How long those that go with their networks wait for the last of them: one that takes its time to
+end, or is never told to, must not keep the published ports of the others."""
+
 
 class _Leaving:
     """What goes with the next wait for the kernel."""
@@ -71,14 +75,22 @@ class Departures:
         while True:  # forever: until the project is down
             await self._somebody_left.wait()
             self._somebody_left = tasks.event()
+            with tasks.move_on_after(TOGETHER_SECONDS):
+                await self._last_of_those_together()
             if not self._leaving.is_empty:
                 await self._clear_reported()
+
+    async def _last_of_those_together(self) -> None:
+        while self._guard.is_in_use(self._leaving.networks):
+            await self._somebody_left.wait()
+            self._somebody_left = tasks.event()
 
     async def add(
         self, record: ContainerRecord, links: Collection[str], *, networks_go: bool
     ) -> None:
         """Its run ended. With published ports, nothing leads to them any more when this returns.
-        `networks_go`: the project's networks are removed next."""
+        `networks_go`: the project's networks are removed next, and nothing leads there a moment
+        later."""
         rows = self._database.endpoints(container_id=record.id)
         if networks_go and not (links or any(row.link for row in rows)):
             return  # it has left before
@@ -93,8 +105,7 @@ class Departures:
             self._database.forget_links(record.id)
         if record.options.ports and not networks_go:
             await self._clear_reported()
-        elif not (networks_go and self._guard.is_in_use(leaving.networks)):
-            # those that go together, with the last of them
+        else:
             self._somebody_left.set()
 
     async def end_of(self, links: Collection[str]) -> None:

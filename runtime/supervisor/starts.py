@@ -255,6 +255,8 @@ def _began(project: Project, container: Supervised, wish: StartWish) -> None:
         project.clock(),
     )
     container.is_handed = wish.is_foreground
+    # a `down` that was to remove them did not come to it
+    container.networks_go = False
     container.ended = tasks.event()
     container.change(
         status="running",

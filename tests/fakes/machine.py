@@ -149,7 +149,7 @@ class FolderMachine:
 
     async def release(self, record, *, networks_go=False):
         await self.kill(record)
-        self.note("release", record.id)
+        self.note("release", record.id, *(["networks go"] if networks_go else []))
         if "leaky" in record.options.labels:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 

@@ -9,7 +9,9 @@ from runtime.errors import RuntimeFault
 from runtime.networks import bridge
 from runtime.networks.names import find_addresses
 from runtime.paths import Paths, ensure_directories
+from runtime.state import run_states
 from runtime.state.database import Database, EndpointRow
+from runtime.supervisor import departures
 from runtime.supervisor.known_names import KnownNames, read_zones
 from runtime.supervisor.project_networks import ProjectNetworks
 from runtime.values import (
@@ -17,10 +19,12 @@ from runtime.values import (
     ContainerOptions,
     ContainerRecord,
     Endpoint,
+    EndpointState,
     NetworkId,
     NetworkOptions,
     NetworkRecord,
     ProjectId,
+    RunState,
 )
 
 pytestmark = pytest.mark.anyio
@@ -162,3 +166,44 @@ async def test_a_network_that_is_not_removed_keeps_its_bridge(
         await networks.leave(container(number))
     await networks.remove([])
     assert {name for names, _links in removed for name in names} == set()
+
+
+def say_that_it_runs(paths: Paths, number: int) -> None:
+    project = paths.project("12345678")
+    project.states.mkdir(parents=True)
+    endpoint = EndpointState(network="shop_default", ipv4_address=f"172.17.0.{number}")
+    run_states.write_state(
+        project, container(number).id, RunState(status="running", endpoints=(endpoint,))
+    )
+
+
+@pytest.mark.parametrize(("patience", "turns"), [(0.0, [{"v2"}, {"v3"}]), (60.0, [{"v2", "v3"}])])
+async def test_those_that_go_with_their_network_wait_for_the_last_but_not_for_ever(
+    paths: Paths,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: float,
+    turns: list[set[str]],
+):
+    gone: list[set[str]] = []
+    somebody_went = anyio.Event()
+
+    def remove(records: object, *, ports: Collection[str]) -> None:
+        gone.append(set(ports))
+        anyio.from_thread.run_sync(somebody_went.set)
+
+    monkeypatch.setattr(bridge, "remove_bridges", remove)
+    monkeypatch.setattr(departures, "TOGETHER_SECONDS", patience)
+    say_that_it_runs(paths, 3)
+    networks = ProjectNetworks(paths, "12345678", database)
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(networks.maintain)
+            await networks.leave(container(2), networks_go=True)
+            if not patience:
+                await somebody_went.wait()
+                somebody_went = anyio.Event()
+            await networks.leave(container(3), networks_go=True)
+            await somebody_went.wait()
+            tasks.cancel_scope.cancel()
+    assert gone == turns

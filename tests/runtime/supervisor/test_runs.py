@@ -87,6 +87,19 @@ def test_stop_kills_what_does_not_end_in_time(project):
     ]
 
 
+def test_networks_go_with_the_run_that_was_ended_for_that_and_not_with_the_next(project):
+    project.shell("web", "sleep 60")
+    project.start("web")
+    project.stop("web", grace=0, networks_go=True)
+    with project.watch() as events:
+        project.start("web")
+        project.ask(KillContainer(container_id="web", signal="SIGKILL"))
+        events.until("die")
+    project.remove("web", force=True, volumes=False)
+    released = [call for call in project.calls if call.startswith("release")]
+    assert released == ["release web networks go", "release web"]
+
+
 def test_a_stopped_container_is_not_started_by_its_policy(project):
     project.shell("web", "sleep 60", restart=RestartPolicy(name="always"))
     project.start("web")
