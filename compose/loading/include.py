@@ -1,18 +1,25 @@
 """Other models, resolved whole before they are taken in. Source: 7.1 of the Compose file
-reference."""
+reference.
+
+What is here and in an included file is merged, and the including file wins, as in the Docker
+Compose of today: public stacks change their included services that way. The specification and
+Docker Compose 2.40 refuse it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from compose.errors import Fault, InvalidFile, nearest
+from compose.errors import Fault, InvalidFile, Path, nearest
 from compose.loading.discover import read_env_files
 from compose.loading.environment import Environment
 from compose.loading.hints import HINTS
+from compose.loading.merge import merge, remove
 from compose.loading.remote_names import is_remote
 from compose.loading.report import Report
 from compose.model.attribute import attribute, attributes
+from compose.model.project import ROOT
 from compose.tree import Node, Step
 
 SECTIONS = ("services", "networks", "volumes", "secrets", "configs", "models")
@@ -39,9 +46,11 @@ def take_in(
     environment: Environment,
     read: ReadModel,
     report: Report,
+    *,
+    replaced: Sequence[Path] = (),
 ) -> None:
-    """Replace the `include` of a document by what it names, in place. Raises InvalidFile, with the
-    faults of every item."""
+    """Replace the `include` of a document by what it names, in place. `replaced`: what the document
+    resets or overrides. Raises InvalidFile, with the faults of every item."""
     include = root.get("include")
     if include is None:
         return
@@ -55,7 +64,10 @@ def take_in(
             faults += invalid.faults  # kept apart: the next item is read as if there were none
             continue
         step = Step("include", "", inclusion.node.origin)
-        _import(root, model.through(step), inclusion, report)
+        imported = model.through(step)
+        for path in replaced:
+            remove(imported, path)
+        _import(root, imported, report)
     report.faults += faults
     report.finish()
 
@@ -133,7 +145,7 @@ def _env_files(item: Node, working_dir: str, folder: str, report: Report) -> lis
     return paths
 
 
-def _import(root: Node, model: Node, inclusion: Inclusion, report: Report) -> None:
+def _import(root: Node, model: Node, report: Report) -> None:
     for section in SECTIONS:
         imported = model.get(section)
         if imported is None or not imported.mapping:
@@ -143,26 +155,17 @@ def _import(root: Node, model: Node, inclusion: Inclusion, report: Report) -> No
             root.mapping[section] = imported
             continue
         if isinstance(own.value, dict):
-            _import_section(section, own.value, imported.mapping, inclusion, report)
+            _import_section(section, own.value, imported.mapping, report)
 
 
 def _import_section(
-    section: str,
-    own: dict[str, Node],
-    imported: dict[str, Node],
-    inclusion: Inclusion,
-    report: Report,
+    section: str, own: dict[str, Node], imported: dict[str, Node], report: Report
 ) -> None:
+    shape = ROOT.inside(section)
     for name, node in imported.items():
         known = own.get(name)
         if known is None:
             own[name] = node
         elif known.plain != node.plain:
-            report.refuse(
-                "E097",
-                f"`{name}` is in {section} here and in an included file",
-                inclusion.node.origin,
-                (section, name),
-                trail=(("defined here at", known.named_at), ("and there at", node.named_at)),
-                hint="rename one, or change the included one in an override file",
-            )
+            inside = shape.inside(name) if shape else None
+            own[name] = merge(node, known, inside, report, (section, name))

@@ -93,7 +93,14 @@ def e_include(model: Model, document: Document, root: Node) -> None:
     def read(inclusion: Inclusion) -> Node:
         return read_included(model, inclusion)
 
-    take_in(root, model.working_dir, model.environment, read, model.report)
+    take_in(
+        root,
+        model.working_dir,
+        model.environment,
+        read,
+        model.report,
+        replaced=document.replaced,
+    )
 
 
 def f_reset(model: Model, document: Document, root: Node) -> None:

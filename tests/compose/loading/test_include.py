@@ -92,18 +92,42 @@ def test_a_service_may_extend_an_included_one(tmp_path: Path, write):
     assert loaded(tmp_path).services["web"].image == "a"
 
 
-def test_the_same_resource_twice_is_a_conflict_unless_it_is_equal(tmp_path: Path, write):
-    write("compose.yaml", "include: [a.yaml, b.yaml]\nvolumes: {v: {driver: x}}\n")
-    write("a.yaml", "services: {db: {image: a}}\nvolumes: {same: }\n")
-    write("b.yaml", "services: {db: {image: b}}\nvolumes: {v: , same: }\n")
-    assert said(tmp_path) == (
-        "compose.yaml:1:19 E097 `db` is in services here and in an included file\n"
-        "  defined here at a.yaml:1:12\n"
-        "  and there at b.yaml:1:12\n"
-        "compose.yaml:1:19 E097 `v` is in volumes here and in an included file\n"
-        "  defined here at compose.yaml:2:11\n"
-        "  and there at b.yaml:2:11"
+def test_what_is_here_and_in_an_included_file_is_merged_and_the_including_one_wins(
+    tmp_path: Path, write
+):
+    write(
+        "compose.yaml",
+        """
+        include: [a/a.yaml, b.yaml]
+        services:
+          db:
+            volumes: ['./mine:/mine']
+            environment: {A: here}
+            dns: !override [9.9.9.9]
+            ports: !reset []
+        volumes: {v: {name: mine}}
+        """,
     )
+    write(
+        "a/a.yaml",
+        """
+        services:
+          db:
+            image: a
+            volumes: ['./theirs:/theirs']
+            environment: [A=there, B=there]
+            dns: [8.8.8.8]
+            ports: ['80']
+        volumes: {same: }
+        """,
+    )
+    write("b.yaml", "services: {db: {image: b, tty: true}}\nvolumes: {v: {driver: x}, same: }\n")
+    project = loaded(tmp_path)
+    db = project.services["db"]
+    assert (db.image, db.tty, db.environment) == ("a", True, {"A": "here", "B": "there"})
+    assert (db.dns, db.ports) == (("9.9.9.9",), ())
+    assert {mount.source for mount in db.volumes} == {f"{tmp_path}/mine", f"{tmp_path}/a/theirs"}
+    assert (project.volumes["v"].name, project.volumes["v"].driver) == ("mine", "x")
 
 
 def test_what_is_wrong_in_an_included_file_says_how_the_loader_came_there(tmp_path: Path, write):
