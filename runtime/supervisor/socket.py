@@ -77,7 +77,7 @@ class Call:
 
 async def serve(project: Project, listener: socket.socket) -> None:
     """Accept until the listener is closed."""
-    while True:
+    while listener.fileno() >= 0:
         try:
             # forever: until the project is down
             await tasks.wait_readable(listener)
@@ -91,6 +91,8 @@ async def serve(project: Project, listener: socket.socket) -> None:
         except tasks.Closed:
             return
         except OSError as error:
+            if error.errno == errno.EBADF:
+                continue  # closed in the same turn in which somebody came
             if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 raise
             # R16: clients wait in the queue until descriptors are free again

@@ -32,7 +32,7 @@ from runtime.supervisor import lives
 from runtime.supervisor.keeper_link import Conversation
 from runtime.supervisor.log_writer import NoLog, open_sink, report
 from runtime.supervisor.machine import PreparedLaunch
-from runtime.supervisor.project import Project
+from runtime.supervisor.project import Project, no_such_container
 from runtime.supervisor.supervised import Supervised
 from runtime.supervisor.wire import close_all
 
@@ -60,13 +60,16 @@ class StartWish:
 
 async def start(project: Project, container: Supervised, wish: StartWish) -> None:
     """Returns when its program runs; one that runs already is left alone. Raises StartFailed,
-    PortTaken, RuntimeFault."""
+    PortTaken, NotFound, RuntimeFault."""
     if not wish.by_policy:
         # a user's start does not wait for a policy's
         container.waiting.cancel()
     async with container.lock:
-        if container.is_running:
+        if container.is_running or (wish.by_policy and container.state.status != "restarting"):
             return
+        # while this waited for its turn it may have been stopped, or removed
+        if project.containers.get(container.id) is not container:
+            raise no_such_container(container.id)
         if project.is_ending:
             raise RuntimeFault("the project is being stopped", code="E334")
         await _start(project, container, wish)

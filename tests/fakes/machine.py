@@ -209,12 +209,16 @@ class FolderMachine:
     # the end
 
     async def remove_container(self, record, *, volumes):
+        await self._wait_if("slow to begin", record)
         (self.folder / f"{record.id}.json").unlink(missing_ok=True)
-        while "slow" in record.options.labels and not (self.folder / "go").exists():
-            await tasks.sleep(0.01)
+        await self._wait_if("slow", record)
         run_states.forget(self.project, record.id)
         shutil.rmtree(self.log_folder(record))
         self.note("remove", record.id)
+
+    async def _wait_if(self, label, record):
+        while label in record.options.labels and not (self.folder / "go").exists():
+            await tasks.sleep(0.01)
 
     async def remove_network(self, network_id):
         raise InUse(f"network {network_id} has active endpoints")

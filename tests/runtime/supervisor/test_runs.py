@@ -294,6 +294,25 @@ def test_who_removes_what_is_just_being_removed_is_answered_when_it_is_gone(proj
     assert done == [True, True]
 
 
+def test_a_start_that_waited_for_a_removal_makes_nothing(project):
+    project.shell("web", "sleep 60", labels={"slow to begin": ""})
+    signal_it = KillContainer(container_id="web", signal="SIGUSR1")
+    with project.open() as asking:
+        with pytest.raises(RuntimeFault, match="container web is not running"):
+            asking.ask(signal_it)
+        asking.channel.ask(RemoveContainer(container_id="web"))
+        asking.channel.ask(StartContainer(container_id="web"))
+        # requests are taken up in their order, and this one waits for nothing
+        with pytest.raises(RuntimeFault, match="container web is not running"):
+            asking.ask(signal_it)
+        (project.machine.folder / "go").touch()
+        asking.answer()
+        with pytest.raises(NotFound, match="no such container: web"):
+            asking.answer()
+        assert project.calls == ["settle", "remove web"]
+        assert list(project.paths.states.iterdir()) == []
+
+
 def test_sockets_of_a_run_are_closed_at_its_end_in_both_processes(project):
     project.shell(
         "web", "sleep 60", labels={"resolver": ""}, ports=(PortBinding(container_port=80),)
