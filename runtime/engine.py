@@ -456,11 +456,17 @@ class Engine:
         """Row, files, volumes; nothing runs yet. Raises AlreadyExists, NotFound, RuntimeFault."""
         from runtime.containers import lifecycle
 
-        return lifecycle.create_container(
-            self._write(), self.paths, self._ensure_project(), options
-        )
+        database, project = self._write(), self._ensure_project()
+        try:
+            return lifecycle.create_container(database, self.paths, project, options)
+        except AlreadyExists:
+            # whoever was making the one of that name may have been killed since we began
+            if not lifecycle.finish_interrupted(database, self.paths, project.id):
+                raise
+            return lifecycle.create_container(database, self.paths, project, options)
 
     async def rename_container(self, container_id: str, new_name: str) -> None:
+        """Raises AlreadyExists, NotFound."""
         record = self.container(container_id)
         options = frozen.replace(record.options, name=new_name)
         self._write().rename_container(record.id, options)

@@ -164,7 +164,7 @@ async def create_container(work: Work, action: actions.CreateContainer) -> None:
             final_name=action.name,
         )
         options = container_options(work.project, service, making)
-        work.made[action.name] = await _create(work, options)
+        work.made[action.name] = await _create(work, action, options)
         work.on_made(work.made[action.name], action.name)
     except Exception as error:
         work.tell(id, "Error", "Error", str(error).partition("\n")[0])
@@ -182,26 +182,28 @@ def _mounted_images(work: Work, service: Service) -> Mapping[str, str]:
     return {reference: _image_id(work, reference) for reference in references}
 
 
-async def _create(work: Work, options: ContainerOptions) -> ContainerRecord:
-    try:
-        return await work.engine.create_container(options)
-    except AlreadyExists:
-        record = await _named(work, options.name)
-        if record is None or not _is_the_same(record.options, options):
-            raise
-        return record
-
-
-async def _named(work: Work, name: str) -> ContainerRecord | None:
-    """The container that has the name. While another command is still making it, it has the name
-    and cannot be seen; no event tells when it can."""
+async def _create(
+    work: Work, action: actions.CreateContainer, options: ContainerOptions
+) -> ContainerRecord:
+    """Raises AlreadyExists when the name is taken, and not by what we want."""
     with tasks.move_on_after(BEING_MADE):
         while True:
-            for record in work.engine.containers():
-                if record.name == name:
-                    return record
+            try:
+                return await work.engine.create_container(options)
+            except AlreadyExists as error:
+                taken = error
+            others = [one for one in work.engine.containers() if one.id != action.replaces]
+            for other in others:
+                if other.name in (options.name, action.name) and _is_the_same(
+                    other.options, options
+                ):
+                    return other
+            if any(other.name == options.name for other in others):
+                break
+            # while another command is still making it, it has the name and cannot be seen; no
+            # event tells when it can, or when it is gone
             await tasks.sleep(0.02)
-    return None
+    raise taken
 
 
 def _image_id(work: Work, reference: str) -> str:
@@ -224,7 +226,9 @@ def shared_ids(work: Work, service_name: str) -> Mapping[str, str]:
 
 async def rename_container(work: Work, action: actions.RenameContainer) -> None:
     id = work.id_of(action.name, action.id)
-    await work.engine.rename_container(id, action.name)
+    # another command that was faster may have made and named it
+    if work.engine.container(id).name != action.name:
+        await work.engine.rename_container(id, action.name)
     if not action.id:
         work.tell(f"Container {action.name}", "Recreated", "Done")
 

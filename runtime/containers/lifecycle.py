@@ -179,9 +179,10 @@ def _remove_files(paths: Paths, project_id: str, container_id: str) -> None:
     run_states.forget(paths.project(project_id), container_id)
 
 
-def finish_interrupted(database: Database, paths: Paths, project_id: str) -> None:
+def finish_interrupted(database: Database, paths: Paths, project_id: str) -> bool:
     """Undo half-made containers and finish half-removed ones, found by their rows; those that a
-    living command is still busy with are left to it."""
+    living command is still busy with are left to it. Whether there were some."""
+    found = False
     for container_id, phase in database.unfinished_containers(project_id):
         if _is_busy(phase):
             continue
@@ -189,6 +190,8 @@ def finish_interrupted(database: Database, paths: Paths, project_id: str) -> Non
         removal = Removal(project_id, container_id, volumes)
         for error in _remove_what_is_left(database, paths, [removal]).values():
             raise error
+        found = True
+    return found
 
 
 def sweep_volumes(database: Database, paths: Paths) -> None:

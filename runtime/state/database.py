@@ -316,11 +316,15 @@ class Database:
             connection.execute("UPDATE container SET desired=? WHERE id=?", (desired, container_id))
 
     def rename_container(self, container_id: str, options: ContainerOptions) -> None:
-        with self.transaction("rename container") as connection:
-            connection.execute(
-                "UPDATE container SET name=?, options=? WHERE id=?",
-                (options.name, codec.dumps(options), container_id),
-            )
+        """Raises AlreadyExists."""
+        try:
+            with self.transaction("rename container") as connection:
+                connection.execute(
+                    "UPDATE container SET name=?, options=? WHERE id=?",
+                    (options.name, codec.dumps(options), container_id),
+                )
+        except sqlite3.IntegrityError as error:
+            raise self._name_taken(options.name) from error
 
     def delete_container(self, container_id: str, *, volumes: bool = False) -> tuple[str, ...]:
         """With `volumes` its anonymous ones, too, that nobody else mounts; their names."""

@@ -23,7 +23,7 @@ from compose.options import (
 )
 from compose.stack import AsyncStack, Stack
 from runtime import tasks
-from runtime.errors import PortTaken, RuntimeFault, StartFailed
+from runtime.errors import AlreadyExists, PortTaken, RuntimeFault, StartFailed
 from tests.fakes.engine import FakeEngine, World, image
 from tests.fakes.stacks import play
 
@@ -127,6 +127,44 @@ def test_a_recreation_is_told_as_one_step(tmp_path):
         "start",
     ]
     assert str(shop.world) == "p-web-1 running host\nnetwork p_default"
+
+
+def test_a_name_that_becomes_free_is_waited_for(tmp_path, monkeypatch):
+    """Another command was making the container, and was killed or did not succeed."""
+    create = FakeEngine.create_container
+    refusals = ["not to be seen yet", "nor now"]
+
+    async def create_later(engine, options):
+        if refusals:
+            raise AlreadyExists(refusals.pop(0))
+        return await create(engine, options)
+
+    monkeypatch.setattr(FakeEngine, "create_container", create_later)
+    shop = play(tmp_path, "services: {web: {}}")
+    shop.stack.up(DETACHED)
+    assert str(shop.world) == "p-web-1 running host\nnetwork p_default"
+
+
+def test_what_another_up_recreates_faster_is_taken_as_it_is(tmp_path, monkeypatch):
+    create = FakeEngine.create_container
+    shop = play(tmp_path, "services: {web: {}}")
+    shop.stack.up(DETACHED)
+    others = []
+
+    async def be_slower(engine, options):
+        made = await create(engine, options)
+        for record in (*shop.world.containers.values(),):
+            if record.name == "p-web-1":
+                await engine.remove_container(record.id, force=True)
+        await engine.rename_container(made.id, "p-web-1")
+        others.append(made.id)
+        raise AlreadyExists(options.name)
+
+    monkeypatch.setattr(FakeEngine, "create_container", be_slower)
+    shop = shop.changed("services: {web: {user: nobody}}")
+    shop.stack.up(DETACHED)
+    assert str(shop.world) == "p-web-1 running host\nnetwork p_default"
+    assert [*shop.world.containers] == others
 
 
 def test_a_changed_secret_file_recreates_and_its_content_appears_nowhere(tmp_path):

@@ -107,6 +107,15 @@ async def test_a_supervisor_that_is_not_told_where_packages_are_finds_them_itsel
     await engine.aclose()
 
 
+async def test_the_name_of_one_whose_maker_was_killed_meanwhile_is_free(engine: Engine):
+    half_made = await create(engine, "sleep 60")
+    engine._write().set_phase(half_made.id, f"creating {os.getpid()} 1")
+    made = await create(engine, "sleep 60")
+    assert made.id != half_made.id
+    assert engine.containers() == (made,)
+    await engine.remove_container(made.id)
+
+
 async def test_stop_returns_the_programs_own_exit_code(engine: Engine):
     record = await create(engine, LOOP)
     await engine.start_container(record.id)

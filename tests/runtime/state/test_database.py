@@ -84,6 +84,14 @@ def test_a_container_name_is_given_once(database: Database, shop: ProjectRecord)
     assert caught.value.hint == ("`pycompose -p shop down`, or choose another `container_name`")
 
 
+def test_a_container_is_not_given_the_name_of_another(database: Database, shop: ProjectRecord):
+    database.add_container(container(), (), phase="there")
+    database.add_container(container("shop-web-2", first="b"), (), phase="there")
+    with pytest.raises(AlreadyExists, match='container name "shop-web-1" is already in use'):
+        database.rename_container("b" * 64, container().options)
+    database.rename_container("a" * 64, container().options)
+
+
 @pytest.mark.parametrize("words", ["shop-web-1", "a" * 64, "aaa"])
 def test_a_container_is_found_by_name_by_id_and_by_the_beginning_of_its_id(
     database: Database, shop: ProjectRecord, words: str
