@@ -340,9 +340,11 @@ class Reading:
         number = f" container #{index}" if index else ""
         raise NotFound(f'service "{service}" is not running{number}', code="E209")
 
-    def host_port(self, service: str, private_port: int) -> int:
+    def host_port(
+        self, service: str, private_port: int, *, protocol: str = "tcp", index: int = 0
+    ) -> int:
         """`port`, the number alone: for a test that wants to connect to 127.0.0.1."""
-        return self.port(service, private_port).host_port
+        return self.port(service, private_port, protocol=protocol, index=index).host_port
 
     def read_logs(self, options: LogsOptions | None = None) -> Iterator[LogOutput]:
         """What the containers wrote so far (`follow` is ignored), one container after the other."""

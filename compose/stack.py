@@ -36,6 +36,7 @@ from compose.options import (
     WaitOptions,
 )
 from compose.reading import ImageRow, ProcessesOf, Reading
+from compose.scheduling.events import Event as Happened
 from compose.scheduling.events import OnEvent, Warned, ignore
 from runtime import tasks
 from runtime.values import ContainerRecord, Event
@@ -390,7 +391,8 @@ class AsyncStack(Reading):
             yield self
         finally:
             # an anyio cancellation that reaches the block must not stop the way down
-            await _shielded(self.down(down or DownOptions(volumes=True), on_event=on_event))
+            with _heard_to_the_end(on_event) as tell:
+                await _shielded(self.down(down or DownOptions(volumes=True), on_event=tell))
 
     async def __aenter__(self) -> AsyncStack:
         return self
@@ -668,7 +670,8 @@ class Stack(Reading):
             self.up(_detached(options), on_event=on_event)
             yield self
         finally:
-            self.down(down or DownOptions(volumes=True), on_event=on_event)
+            with _heard_to_the_end(on_event) as tell:
+                self.down(down or DownOptions(volumes=True), on_event=tell)
 
     def __enter__(self) -> Stack:
         return self
@@ -701,6 +704,22 @@ def _detached(options: UpOptions | None) -> UpOptions:
     import dataclasses
 
     return dataclasses.replace(options, detach=True)
+
+
+@contextmanager
+def _heard_to_the_end(on_event: OnEvent) -> Iterator[OnEvent]:
+    """A listener that may fail: what it raised first is raised when the block is done."""
+    failures: list[Exception] = []
+
+    def tell(happened: Happened) -> None:
+        try:
+            on_event(happened)
+        except Exception as error:
+            failures.append(error)
+
+    yield tell
+    if failures:
+        raise failures[0]
 
 
 async def _shielded(work: Coroutine[Any, Any, None]) -> None:

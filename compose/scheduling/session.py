@@ -155,7 +155,9 @@ class Session:
                     on_optional=self._tell_optional,
                 )
         except ActionFailed as failed:
-            raise reports.placed(failed, failed.service, self.project) from failed
+            # the cause of both is what went wrong: often the two are one
+            placed = reports.placed(failed, failed.service, self.project)
+            raise placed from failed.__cause__
 
     def _tell_optional(self, action: Action, error: Exception) -> None:
         if isinstance(action, WaitFor):

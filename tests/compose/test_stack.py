@@ -609,6 +609,14 @@ def test_the_host_port_of_a_service(tmp_path):
         shop.stack.host_port("web", 81)
 
 
+def test_the_host_port_of_a_protocol_and_of_a_replica(tmp_path):
+    shop = play(tmp_path, 'services: {web: {ports: ["8080:53", "90:53/udp"]}}')
+    shop.stack.up(DETACHED)
+    assert shop.stack.host_port("web", 53, protocol="udp", index=1) == 90
+    with pytest.raises(NotFound, match="container #2"):
+        shop.stack.host_port("web", 53, index=2)
+
+
 # --- run
 
 
@@ -784,6 +792,23 @@ def test_running_takes_down_what_a_failing_test_leaves(tmp_path):
     with pytest.raises(ZeroDivisionError), shop.stack.running():
         raise ZeroDivisionError
     assert str(shop.world) == ""
+
+
+def test_a_listener_that_fails_does_not_stop_the_way_down(tmp_path):
+    shop = play(tmp_path, SHOP)
+
+    def listen(event):
+        if getattr(event, "text", "") == "Stopping":
+            raise ValueError(event.id)
+
+    with pytest.raises(ValueError, match="Container p-web-1"), shop.stack.running(on_event=listen):
+        pass
+    assert str(shop.world) == ""
+    # before it, what a listener raises ends the verb
+    shop.stack.up(DETACHED)
+    with pytest.raises(ActionFailed, match="ValueError: Container p-web-1") as caught:
+        shop.stack.stop(on_event=listen)
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_a_lease_is_taken_when_asked_for(tmp_path):
