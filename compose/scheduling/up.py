@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from compose.errors import NotFound
 from compose.model.project import Project
@@ -60,6 +61,7 @@ async def prepare(session: Session, options: CreateOptions) -> tuple[Observed, P
     names = selected(project, options)
     observed = observe(session.engine, project)
     session.warn_of(support.check(project, names, observed, options.scale))
+    _warn_of_links_to_nobody(session, names)
     warn_of_build(session, names, asked=options.build)
     folder = _mind_other_folder(session, observed, options)
     refresh = images.refreshing(project, names, options, observed)
@@ -90,6 +92,27 @@ async def check(session: Session, names: tuple[str, ...]) -> None:
     """What of the services cannot be done here: warned of, or raised."""
     observed = observe(session.engine, session.project, names=names)
     session.warn_of(support.check(session.project, names, observed))
+    _warn_of_links_to_nobody(session, names)
+
+
+def _warn_of_links_to_nobody(session: Session, names: Iterable[str]) -> None:
+    """A container that is linked may come later, from another project: nothing is refused."""
+    services = session.project.all_services
+    links = {
+        (name, link.partition(":")[0]): None
+        for name in names
+        for link in services[name].external_links
+    }
+    if not links:
+        return
+    known = {record.name for record in session.engine.containers()}
+    known |= {*services, *(service.container_name for service in services.values())}
+    for name, linked in links:
+        if linked not in known and not linked.startswith(f"{session.project.name}-"):
+            session.warn(
+                f'service "{name}" links to the container "{linked}", and there is none: its name '
+                "is not found until there is"
+            )
 
 
 def warn_of_build(session: Session, names: tuple[str, ...], *, asked: bool) -> None:

@@ -191,6 +191,19 @@ services:
 """
 
 
+def test_a_link_to_a_container_that_is_not_there_is_said(tmp_path):
+    there = "services: {there: {container_name: there}}"
+    shop = play(
+        tmp_path, f"{there[:-1]}, web: {{external_links: [gone, gone:old, there, p-there-1:a]}}}}"
+    )
+    shop.stack.up(DETACHED, on_event=shop.hear)
+    warning = (
+        'warning: service "web" links to the container "gone", and there is none: its name is not '
+        "found until there is"
+    )
+    assert [line for line in shop.said.splitlines() if "links to" in line] == [warning]
+
+
 def test_who_waits_starts_when_the_other_is_healthy(tmp_path):
     shop = play(tmp_path, CHAIN)
     shop.world.health["db"] = "healthy"
