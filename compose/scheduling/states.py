@@ -53,6 +53,8 @@ class States:
         what the events have told of the same run, and is ignored then."""
         known = self._known.get(container_id)
         is_told = container_id in self._told
+        if container_id in self._removed:
+            return
         if known is None or state.generation >= known.generation + is_told:
             self._known[container_id] = state
             self._told.discard(container_id)
@@ -110,8 +112,8 @@ class States:
         if event.type == "container":
             self._expect(event.action, event.attributes.get("name", ""))
             if event.action == "destroy":
-                # its last state stays known: who waits for the end may look only now
                 self._removed.add(event.id)
+                self._forget_unless_ended(event.id)
                 self._wake()
             elif state is not None:
                 self._hear(event.id, state)
@@ -121,6 +123,13 @@ class States:
                 self._wake()
         for listener in self._listeners:
             listener(event, state)
+
+    def _forget_unless_ended(self, container_id: str) -> None:
+        """Of one that was removed: who waits for its end may look only now, and who waits for
+        something else would wait for ever."""
+        known = self._known.get(container_id)
+        if known is not None and known.status not in ("exited", "dead"):
+            del self._known[container_id]
 
     def _expect(self, action: str, name: str) -> None:
         if action == COMES_BACK:

@@ -40,6 +40,9 @@ async def stop(
     _mark_stopped(project, container, by_hand=by_hand)
     await _end_of_start(container)
     async with container.lock:
+        if not container.restart.is_stopped:
+            # a start that was under way has begun its count anew
+            _mark_stopped(project, container, by_hand=by_hand)
         if not await _is_to_stop(project, container):
             return
     container.networks_go = networks_go
@@ -67,7 +70,7 @@ async def _end_of_start(container: Supervised) -> None:
 
 async def _is_to_stop(project: Project, container: Supervised) -> bool:
     if container.state.status == "restarting":
-        cancel_restart(project, container)
+        _stay_down(project, container)
         return False
     return container.is_running
 
@@ -76,6 +79,12 @@ def cancel_restart(project: Project, container: Supervised) -> None:
     container.waiting.cancel()
     container.change(status="exited")
     project.write_state(container)
+
+
+def _stay_down(project: Project, container: Supervised) -> None:
+    cancel_restart(project, container)
+    # whoever waits for it to run again hears that it will not
+    project.publish(container, "stop")
 
 
 async def _signal_and_wait(
@@ -143,7 +152,7 @@ async def kill(project: Project, container: Supervised, name: str) -> None:
     if number in (signal.SIGKILL, stop_signal(container.record)):
         _mark_stopped(project, container, by_hand=True)
         if container.state.status == "restarting":
-            cancel_restart(project, container)
+            _stay_down(project, container)
             return
     if not container.is_running:
         raise not_running(container.record)

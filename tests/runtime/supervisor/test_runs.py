@@ -130,9 +130,24 @@ def test_a_stop_during_the_pause_before_a_restart_returns_at_once(project):
     with project.watch() as events:
         project.start("web")
         events.until("die")
+        with project.open() as asking:
+            message, _ = asking.ask(StopContainer(container_id="web"))
+        assert message.state.status == "exited"
+        # whoever waits for its next run hears that there is none
+        assert events.until("stop") == message.state
+
+
+def test_a_stop_that_waits_for_a_start_is_not_undone_by_the_policy(project):
+    project.shell("web", "sleep 60", restart=RestartPolicy(name="always", delay=3600.0))
     with project.open() as asking:
-        message, _ = asking.ask(StopContainer(container_id="web"))
-    assert message.state.status == "exited"
+        with pytest.raises(RuntimeFault, match="container web is not running"):
+            asking.ask(KillContainer(container_id="web", signal="SIGUSR1"))
+        asking.channel.ask(StartContainer(container_id="web"))
+        asking.channel.ask(StopContainer(container_id="web", grace=0))
+        states = [asking.answer()[0].state.status for _ in range(2)]
+    assert states == ["running", "exited"]
+    wanted = [call for call in project.calls if call.startswith("desired")]
+    assert wanted[-1] == "desired web stopped"
 
 
 def test_a_start_by_hand_does_not_wait_for_the_policy_s_pause(project):
