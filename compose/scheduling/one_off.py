@@ -316,9 +316,9 @@ class _Running:
     async def _abandon(self) -> None:
         if self._options.remove:
             await self._remove()
-            return
-        with suppress(RuntimeFault):  # it does not run
-            await self._engine.stop_container(self._record.id, grace=0)
+        elif self._engine.container(self._record.id).is_running:
+            with suppress(RuntimeFault):  # it has just ended
+                await self._engine.stop_container(self._record.id, grace=0)
 
     async def _in_foreground(self) -> Captured:
         if self._stdio is None:
