@@ -15,6 +15,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +44,8 @@ def ensure_template(
     whether it is new."""
     items = _public_items(f"{top}/etc", [str(path) for path in hidden])
     template = store / _signature(items, skeleton)
-    if template.is_dir():
+    # one that another process has just found unused is made again
+    with suppress(FileNotFoundError):
         _note_use(template)
         return template, False
     building = files.own_name_beside(template)

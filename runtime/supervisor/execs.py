@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -68,8 +69,13 @@ async def execute(
     exec_id, ended = project.executions.expect()
     try:
         request = await _prepare(project, container, options, exec_id=exec_id, size=size)
-        with tasks.fail_after(start_within):
-            pid, descriptors = await _launch(project, request, stdio)
+        try:
+            with tasks.fail_after(start_within):
+                pid, descriptors = await _launch(project, request, stdio)
+        except RuntimeFault as fault:
+            if _has_ended(container):
+                raise not_running(container.record) from fault
+            raise
         *terminals, pidfd = descriptors
         execution = Execution(exec_id, pid, terminals[0] if terminals else None, pidfd, ended)
         try:
@@ -78,6 +84,11 @@ async def execute(
             close_all(descriptors)
     finally:
         project.executions.forget(exec_id)
+
+
+def _has_ended(container: Supervised) -> bool:
+    """Also where its end is still on the way to us."""
+    return container.pidfd is None or bool(select.select([container.pidfd], [], [], 0)[0])
 
 
 async def _prepare(

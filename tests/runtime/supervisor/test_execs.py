@@ -1,6 +1,7 @@
 """Further processes in a container, for `exec` and for probes."""
 
 import os
+import signal
 
 import pytest
 
@@ -215,6 +216,16 @@ def test_probes_go_on_under_the_next_supervisor(project, tmp_path):
     assert project.state("web").health == "healthy"
     flag.unlink()
     wait_for_state(project, "web", lambda state: state.health == "unhealthy")
+
+
+def test_where_the_container_has_just_ended_that_is_said_and_not_what_failed_of_it(project):
+    for number in range(5):
+        project.shell("web", "sleep 60")
+        os.kill(project.start("web").pid, signal.SIGKILL)
+        with pytest.raises(RuntimeFault, match="container web is not running"):
+            project.ask(execute("!fail", "E02 join its namespaces", "125"))
+        wait_for_state(project, "web", lambda state: state.status == "exited")
+        assert project.state("web").generation == number + 1
 
 
 def test_a_paused_container_is_not_asked(project, tmp_path):
