@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from contextlib import suppress
 from typing import Any
 
@@ -242,10 +241,14 @@ async def _have_image(work: Work, options: RunOptions) -> None:
         await perform(work, action)
 
 
+def _new_slug() -> str:
+    return os.urandom(SLUG_BYTES).hex()
+
+
 async def _make(work: Work, options: RunOptions, *, keeps_no_log: bool) -> ContainerRecord:
     project = work.project
     service = project.services[options.service]
-    slug = secrets.token_hex(SLUG_BYTES)
+    slug = _new_slug()
     name = options.name or f"{project.name}-{service.name}-run-{slug}"
     reference = images.image_of(project, service)
     image = work.engine.image(reference)

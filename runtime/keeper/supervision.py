@@ -53,10 +53,16 @@ class Supervision:
     def spawn(self) -> None:
         """Start one; `pid` and `channel` are its. Raises OSError."""
         mine, its = socket.socketpair()
-        with its, faults.point("spawn supervisor"):
-            self.pid = self._spawn(_high(its), _high(self._listener))
-        self.channel = mine
-        self._started_at = time.monotonic()
+        try:
+            with its, faults.point("spawn supervisor"):
+                self.pid = self._spawn(_high(its), _high(self._listener))
+            self.channel = mine
+        except OSError:
+            mine.close()
+            raise
+        finally:
+            # one that could not be started has had the shortest of lives
+            self._started_at = time.monotonic()
 
     def name_project(self, project_id: str) -> None:
         """Whose supervisor it is, and those that follow; an early one does not know it yet."""

@@ -357,7 +357,7 @@ def outcome(
     """All that can be observed."""
     shutil.rmtree(folder, ignore_errors=True)
     numbers = itertools.count()
-    monkeypatch.setattr("secrets.token_hex", lambda count=32: f"{next(numbers):0{2 * count}x}")
+    monkeypatch.setattr("compose.scheduling.one_off._new_slug", lambda: f"{next(numbers):012x}")
     folder.mkdir()
     root = {**case.base, **more} if kind is StackOptions else {}
     shop = play(folder, case.text, World())
