@@ -132,7 +132,8 @@ class Store:
             digests=tuple(known_as),
         )
         self.rows.add(image)
-        return self.get(image.id)
+        # with the names that it had before; or another command has removed it already
+        return self.rows.by_id(image.id) or image
 
     def stack(self, config: manifest.Config, count: int, on_bytes: OnBytes | None = None) -> Stack:
         """For the `count` layers of an image with this config. Raises BadImage."""

@@ -449,6 +449,23 @@ def test_files_are_safe_before_their_name_and_their_name_before_their_row(
 
 # --- many at once
 
+
+def test_an_image_that_another_removes_as_soon_as_it_stands_was_added_all_the_same(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    add = store.rows.add
+
+    def add_and_lose(image: ImageRow) -> None:
+        add(image)
+        assert store.rows.remove(image.id)
+
+    monkeypatch.setattr(store.rows, "add", add_and_lose)
+    (tmp_path / "web").write_bytes(docker_archive([BASE], {}, ["web"]))
+    (loaded,) = archive.load(store, tmp_path / "web", wanted=AMD64)
+    assert list(loaded.image.tags) == ["docker.io/library/web:latest"]
+    assert store.find("web") is None
+
+
 WORK = (
     SCRIPT
     + """
