@@ -225,7 +225,8 @@ _USUAL = {"arm": 7, "arm64": 8, "amd64": 1}
 
 def _level(platform: Platform) -> int:
     digits = platform.variant.removeprefix("v").partition(".")[0]
-    return int(digits) if digits.isdigit() else _USUAL.get(platform.architecture, 0)
+    is_level = digits.isdecimal() and len(digits) < 4
+    return int(digits) if is_level else _USUAL.get(platform.architecture, 0)
 
 
 _ARCHITECTURES = {

@@ -126,3 +126,9 @@ def test_whatever_stands_in_a_document_it_is_read_or_refused(document: Any, data
             manifest.seconds_of(parse_config(text, ID).image.created)
         elif isinstance(read := parse_manifest(text), manifest.Index):
             manifest.choose(read, Platform("linux", "arm64"))
+
+
+@pytest.mark.parametrize("variant", ["9" * 5000, "v²", "v", ""])
+def test_a_variant_that_names_no_level_is_the_usual_one(variant: str):
+    offered = manifest.Platform("linux", "arm64", variant)
+    assert manifest.runs_on(offered, manifest.Platform("linux", "arm64", "v8"))
