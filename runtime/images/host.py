@@ -29,9 +29,8 @@ from runtime.images.host_view import (
     mount_of,
     survey,
 )
-from runtime.images.lower_view import is_opaque
 from runtime.linux import faults, files
-from runtime.linux.overlay_entries import REDIRECT, Entry, lay_entries
+from runtime.linux.overlay_entries import REDIRECT, Entry, is_opaque, lay_entries
 from runtime.messages import RootFilesystem
 from runtime.paths import Paths
 from runtime.values import ImageConfig

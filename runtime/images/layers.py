@@ -20,7 +20,7 @@ from runtime.errors import RuntimeFault, describe_errno
 from runtime.images import lower_view, merging, tar_reader
 from runtime.images.tar_reader import BadArchive, Entry, TarReader, show_name
 from runtime.linux import faults, openat, syncing
-from runtime.linux.overlay_entries import OPAQUE
+from runtime.linux.overlay_entries import OPAQUE, is_whiteout
 
 MAX_DEPTH = 200
 MAX_LINKS = 40
@@ -656,7 +656,7 @@ def _copy_attributes(source: int, target: int, status: os.stat_result) -> None:
 
 def _remove_whiteout(folder: int, name: bytes) -> None:
     try:
-        if lower_view.is_whiteout(os.stat(name, dir_fd=folder, follow_symlinks=False)):
+        if is_whiteout(os.stat(name, dir_fd=folder, follow_symlinks=False)):
             os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         pass

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.linux.overlay_entries import OPAQUE
+from runtime.linux.overlay_entries import is_opaque, is_whiteout
 
 NO_MARKS = (errno.EPERM, errno.ENOTSUP)
 """Answers of a file system that keeps whiteouts or OPAQUE to itself, or does not know them."""
@@ -50,10 +50,6 @@ def look(lowers: Sequence[Path], folder: bytes, name: bytes) -> Iterator[Found |
     yield None
 
 
-def is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
 def _look_in(opened: list[int], path: Sequence[bytes]) -> tuple[bool, Found | None]:
     """(whether the lowers below it no longer matter, what is there)."""
     hides_below = False
@@ -70,10 +66,3 @@ def _look_in(opened: list[int], path: Sequence[bytes]) -> tuple[bool, Found | No
         opened.append(os.open(component, _FOLDER, dir_fd=parent))
         hides_below = hides_below or is_opaque(opened[-1])
     return hides_below, None
-
-
-def is_opaque(folder: int | Path) -> bool:
-    try:
-        return os.getxattr(folder, OPAQUE) == b"y"
-    except OSError:
-        return False

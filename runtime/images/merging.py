@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from runtime.images.lower_view import is_opaque, is_whiteout
 from runtime.linux import openat
+from runtime.linux.overlay_entries import is_opaque, is_whiteout
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _ITSELF = _FOLDER | os.O_NOFOLLOW

@@ -1,4 +1,5 @@
-"""What is laid into a layer of an overlay before anybody sees it: folders, whiteouts, links.
+"""What is laid into a layer of an overlay before anybody sees it: folders, whiteouts, links; and
+how such marks are told.
 
 An init lays what hides the host (init/rootfs.py), the images their templates
 (images/host_template.py). Source: the kernel's page on overlayfs.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 OPAQUE = "trusted.overlay.opaque"
@@ -70,3 +72,14 @@ def _own(entry: Entry, folder: int) -> None:
     if entry.uid or entry.gid:
         os.chown(entry.path, entry.uid, entry.gid, dir_fd=folder)
     os.chmod(entry.path, entry.mode, dir_fd=folder)
+
+
+def is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == WHITEOUT_DEVICE
+
+
+def is_opaque(folder: int | Path) -> bool:
+    try:
+        return os.getxattr(folder, OPAQUE) == b"y"
+    except OSError:
+        return False

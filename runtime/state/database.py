@@ -326,18 +326,15 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise self._name_taken(options.name) from error
 
-    def delete_container(self, container_id: str, *, volumes: bool = False) -> tuple[str, ...]:
-        """With `volumes` its anonymous ones, too, that nobody else mounts; their names."""
-        return self.delete_containers([(container_id, volumes)])
-
     def delete_containers(self, containers: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
-        """The same for many: (id, volumes)."""
+        """By (id, volumes). With `volumes` its anonymous ones, too, that nobody else mounts; the
+        names of these."""
         gone: list[str] = []
         with self.transaction("delete container") as connection:
             for container_id, volumes in containers:
-                query, values = _OWN_VOLUMES, (container_id,)
-                names = connection.execute(query, values).fetchall() if volumes else []
-                connection.execute("DELETE FROM container WHERE id=?", (container_id,))
+                one = (container_id,)
+                names = connection.execute(_OWN_VOLUMES, one).fetchall() if volumes else []
+                connection.execute("DELETE FROM container WHERE id=?", one)
                 connection.executemany("DELETE FROM volume WHERE name=?", names)
                 gone += [row[0] for row in names]
         return tuple(gone)

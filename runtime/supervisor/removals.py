@@ -13,13 +13,18 @@ from runtime.frozen import dataclass
 from runtime.supervisor.together import Together
 from runtime.values import ContainerRecord
 
-Remove = Callable[[Sequence["Wish"]], Mapping[str, Exception]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Wish:
+    """One container that is to go, and how that went."""
+
     record: ContainerRecord
     volumes: bool
+    is_done: bool = False
+    error: Exception | None = None
+
+
+Remove = Callable[[Sequence[Wish]], Mapping[str, Exception]]
 
 
 class Removals:
@@ -28,22 +33,23 @@ class Removals:
     def __init__(self, remove: Remove) -> None:
         self._remove = remove
         self._wishes: list[Wish] = []
-        self._outcomes: dict[str, Exception | None] = {}
         self._together = Together(self._remove_all)
 
     async def ask(self, record: ContainerRecord, *, volumes: bool) -> None:
         """Returns when it is gone. Raises what the removal of this one raised."""
-        self._outcomes.pop(record.id, None)
-        self._wishes.append(Wish(record=record, volumes=volumes))
-        await self._together.ask(is_done=lambda: record.id in self._outcomes)
-        if error := self._outcomes.pop(record.id):
-            raise error
+        wish = Wish(record=record, volumes=volumes)
+        self._wishes.append(wish)
+        await self._together.ask(is_done=lambda: wish.is_done)
+        if wish.error is not None:
+            raise wish.error
 
     async def _remove_all(self) -> None:
         wishes, self._wishes = self._wishes, []
-        outcomes: dict[str, Exception | None] = {one.record.id: None for one in wishes}
+        errors: Mapping[str, Exception]
         try:
-            outcomes |= await tasks.in_thread(self._remove, wishes)
+            errors = await tasks.in_thread(self._remove, wishes)
         except Exception as error:
-            outcomes = dict.fromkeys(outcomes, error)
-        self._outcomes |= outcomes
+            errors = {wish.record.id: error for wish in wishes}
+        for wish in wishes:
+            wish.error = errors.get(wish.record.id)
+            wish.is_done = True

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.linux import faults, files
-from runtime.linux.overlay_entries import OPAQUE
+from runtime.linux.overlay_entries import is_opaque, is_whiteout
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -141,7 +141,7 @@ def _look(node: Sequence[int], name: str) -> _Entry | None:
     for parent in node:
         with suppress(FileNotFoundError):
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            return None if _is_whiteout(status) else _Entry(parent, name, status)
+            return None if is_whiteout(status) else _Entry(parent, name, status)
     return None
 
 
@@ -157,20 +157,9 @@ def _enter(stack: ExitStack, node: Sequence[int], name: str) -> list[int]:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
                 break
             raise
-        if _is_opaque(opened[-1]):
+        if is_opaque(opened[-1]):
             break
     return opened
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
-def _is_opaque(folder: int) -> bool:
-    try:
-        return os.getxattr(folder, OPAQUE) == b"y"
-    except OSError:
-        return False
 
 
 def _entries(node: Sequence[int]) -> list[_Entry]:

@@ -122,7 +122,7 @@ def test_a_network_with_an_endpoint_stays(database: Database, shop: ProjectRecor
     database.add_network(network())
     database.put_endpoints([EndpointRow("1" * 64, "a" * 64, "172.17.0.2")])
     assert database.delete_network("1" * 64) is False
-    database.delete_container("a" * 64)
+    database.delete_containers([("a" * 64, False)])
     assert database.delete_network("1" * 64) is True
     assert database.networks() == ()
 
@@ -145,7 +145,7 @@ def test_a_volume_that_is_mounted_stays(database: Database, shop: ProjectRecord)
     database.add_container(container(), ["v"], phase="there")
     assert database.delete_volume("v") is False
     assert database.volume_users("v") == ("shop-web-1",)
-    database.delete_container("a" * 64)
+    database.delete_containers([("a" * 64, False)])
     assert database.delete_volume("v") is True
 
 

@@ -34,6 +34,9 @@ def test_a_run_from_start_to_end(project):
         state = project.start("web")
         assert (state.status, state.generation) == ("running", 1)
         _message, (stdin,) = project.ask(AttachContainer(container_id="web"))
+        # what comes next must not be there before both streams were read
+        wait_for_output(project, "web", "out")
+        wait_for_output(project, "web", "err")
         os.write(stdin, b"something\n")
         os.close(stdin)
         state = events.until("die")
